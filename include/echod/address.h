@@ -1,0 +1,53 @@
+/*
+ * Socket addresses: from text, to text, and the questions that more than one module asks of them.
+ */
+#ifndef ECHOD_ADDRESS_H
+#define ECHOD_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* An address and how much of it counts. Plain data: copy it freely. */
+struct address {
+	socklen_t length; /* bytes; 0 for none */
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in4;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un local;
+		struct sockaddr_storage storage;
+	};
+};
+
+/* Room for any address as text, the NUL included. */
+#define ADDRESS_TEXT_SIZE 128
+
+/*
+ * Reads a numeric address: ADDR, ADDR:PORT, V6, [V6] or [V6]:PORT, an IPv6 scope behind % (RFC 4007:
+ * fe80::1%eth0). Without a port, default_port is taken. Names are not looked up.
+ * Returns 0, or -EINVAL and stores nothing.
+ */
+int address_parse(const char *text, uint16_t default_port, struct address *address);
+
+/*
+ * Writes ADDR:PORT, [V6]:PORT, the path of a UNIX socket, or a word for what has no address
+ * ("unix", "family=40"). A v4-mapped address is written as the IPv4 address that it is. Always
+ * ends with NUL, cuts what does not fit, returns text.
+ */
+char *address_format(const struct address *address, char *text, size_t size);
+
+/* The port in host order; 0 for families without ports. */
+uint16_t address_port(const struct address *address);
+void address_set_port(struct address *address, uint16_t port);
+
+/*
+ * The IPv4 address in network order of an IPv4 or v4-mapped IPv6 address (RFC 4291, 2.5.5.2).
+ * Returns false for every other one.
+ */
+bool address_as_ipv4(const struct address *address, struct in_addr *ipv4);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Numbers as people write them: counts, ports, times and sizes.
+ *
+ * Each parser takes the whole text or nothing: it returns 0 and stores the value, or returns -EINVAL
+ * (not such a number) or -ERANGE (too large for its type) and stores nothing. No sign, no white
+ * space, no locale.
+ */
+#ifndef ECHOD_UNITS_H
+#define ECHOD_UNITS_H
+
+#include <stdint.h>
+
+/* Digits only: "0", "4096". */
+int units_parse_count(const char *text, uint64_t *count);
+
+/* A time as digits and one of ms, s, m, h: "500ms", "5s", "2m", "1h"; "0" needs no unit. Stores
+ * milliseconds. */
+int units_parse_time(const char *text, uint64_t *time_ms);
+
+/* A size as digits and nothing or one of K, M, G (powers of 1024): "4096", "16K". Stores bytes. */
+int units_parse_size(const char *text, uint64_t *size_bytes);
+
+#endif
