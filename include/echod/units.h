@@ -1,9 +1,9 @@
 /*
  * Numbers as people write them: counts, ports, times and sizes.
  *
- * Each parser takes the whole text or nothing: it returns 0 and stores the value, or returns -EINVAL
- * (not such a number) or -ERANGE (too large for its type) and stores nothing. No sign, no white
- * space, no locale.
+ * Each parser takes the whole text or nothing: it returns 0 and stores the value, or returns
+ * -EINVAL (not such a number) or -ERANGE (too large for its type) and stores nothing. No sign, no
+ * white space, no locale.
  */
 #ifndef ECHOD_UNITS_H
 #define ECHOD_UNITS_H

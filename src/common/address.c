@@ -19,7 +19,8 @@ split(char *text, char **host, char **port_text)
 	if (text[0] == '[') {
 		char *end = strchr(text, ']');
 
-		if (!end || (end[1] != '\0' && end[1] != ':') || !memchr(text, ':', (size_t)(end - text)))
+		if (!end || (end[1] != '\0' && end[1] != ':') ||
+		        !memchr(text, ':', (size_t)(end - text)))
 			return -EINVAL;
 		*host = text + 1;
 		if (end[1] == ':')
@@ -36,7 +37,7 @@ int
 address_parse(const char *text, uint16_t default_port, struct address *address)
 {
 	struct addrinfo hints = {
-		.ai_flags = AI_NUMERICHOST, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	        .ai_flags = AI_NUMERICHOST, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
 	char copy[ADDRESS_TEXT_SIZE], *host, *port_text;
 	uint64_t port = default_port;

@@ -11,9 +11,9 @@ struct unit {
 
 static const struct unit count_units[] = {{"", 1}};
 static const struct unit time_units[] = {
-	{"ms", 1}, {"s", 1000}, {"m", UINT64_C(60) * 1000}, {"h", UINT64_C(3600) * 1000}};
+        {"ms", 1}, {"s", 1000}, {"m", UINT64_C(60) * 1000}, {"h", UINT64_C(3600) * 1000}};
 static const struct unit size_units[] = {
-	{"", 1}, {"K", UINT64_C(1) << 10}, {"M", UINT64_C(1) << 20}, {"G", UINT64_C(1) << 30}};
+        {"", 1}, {"K", UINT64_C(1) << 10}, {"M", UINT64_C(1) << 20}, {"G", UINT64_C(1) << 30}};
 
 static int
 parse_digits(const char **text, uint64_t *number)

@@ -1,0 +1,209 @@
+#include "echod/option_table.h"
+
+#include "echod/units.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	MAX_SPECS = 64,
+	VALUE_HELP = 1000,
+	VALUE_VERSION,
+	VALUE_SPEC, /* + index of the spec */
+};
+
+/* The option as it was given, for messages. */
+static void
+name_option(const struct option_spec *spec, const char *value, char *text, size_t size)
+{
+	snprintf(text, size, "--%s%s%s", spec->name, value ? "=" : "", value ? value : "");
+}
+
+static void
+explain_number(const struct option_spec *spec, const char *what, char *problem, size_t size)
+{
+	unsigned long long min = spec->min, max = spec->max;
+	const char *zero = spec->zero_too && min > 0 ? "0, or " : "";
+
+	switch (spec->kind) {
+	case OPTION_TIME:
+		snprintf(problem, size,
+		        "%s: must be %sa time such as 500ms, 5s, 2m or 1h, from %llums to %llus",
+		        what, zero, min, max / 1000);
+		break;
+	case OPTION_SIZE:
+		snprintf(problem, size,
+		        "%s: must be %sa size such as 4096, 16K or 256M, from %llu to %llu bytes",
+		        what, zero, min, max);
+		break;
+	case OPTION_COUNT:
+	case OPTION_FLAG:
+	case OPTION_TEXT:
+	case OPTION_CALL:
+		snprintf(problem, size, "%s: must be %sa whole number from %llu to %llu", what,
+		        zero, min, max);
+		break;
+	}
+}
+
+static int
+parse_number(const struct option_spec *spec, const char *value, uint64_t *number)
+{
+	int error = spec->kind == OPTION_TIME   ? units_parse_time(value, number)
+	            : spec->kind == OPTION_SIZE ? units_parse_size(value, number)
+	                                        : units_parse_count(value, number);
+
+	if (error)
+		return error;
+	if (*number == 0 && spec->zero_too)
+		return 0;
+	return *number < spec->min || *number > spec->max ? -ERANGE : 0;
+}
+
+static int
+set(const struct option_spec *spec, const char *value, void *options, char *problem, size_t size)
+{
+	char *field = (char *)options + spec->offset;
+	char what[256];
+	uint64_t number;
+
+	name_option(spec, value, what, sizeof(what));
+	switch (spec->kind) {
+	case OPTION_FLAG:
+		*(bool *)field = true;
+		return 0;
+	case OPTION_TEXT:
+		*(const char **)field = value;
+		return 0;
+	case OPTION_CALL:
+		if (spec->call(options, value) == 0)
+			return 0;
+		snprintf(problem, size, "%s: must be %s", what, spec->expects);
+		return -EINVAL;
+	case OPTION_COUNT:
+	case OPTION_TIME:
+	case OPTION_SIZE:
+		if (parse_number(spec, value, &number) < 0) {
+			explain_number(spec, what, problem, size);
+			return -EINVAL;
+		}
+		*(uint64_t *)field = number;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static void
+print_help(const struct option_table *table)
+{
+	printf("Usage: %s %s\n%s\n\n", table->program, table->synopsis, table->summary);
+	for (size_t i = 0; i < table->n_specs; i++) {
+		const struct option_spec *spec = &table->specs[i];
+		char left[64], letter[8] = "    ";
+
+		if (spec->letter)
+			snprintf(letter, sizeof(letter), "-%c, ", spec->letter);
+		snprintf(left, sizeof(left), "  %s--%s%s%s", letter, spec->name,
+		        spec->argument ? "=" : "", spec->argument ? spec->argument : "");
+		printf("%-42s %s", left, spec->help);
+		if (spec->preset)
+			printf(" [%s]", spec->preset);
+		putchar('\n');
+	}
+	printf("%-42s this help\n%-42s the version\n", "      --help", "      --version");
+}
+
+/* What getopt_long did not take, in words. */
+static void
+explain_refusal(const struct option_table *table, int outcome, int refused, const char *given,
+        char *problem, size_t size)
+{
+	char what[256];
+
+	if (refused >= VALUE_SPEC) {
+		name_option(&table->specs[refused - VALUE_SPEC], NULL, what, sizeof(what));
+		snprintf(problem, size, "%s: %s", outcome == ':' ? what : given,
+		        outcome == ':' ? "needs a value" : "takes no value");
+	} else if (refused >= VALUE_HELP) {
+		snprintf(problem, size, "%s: takes no value", given);
+	} else if (refused != 0) {
+		snprintf(problem, size,
+		        outcome == ':' ? "-%c: needs a value" : "-%c: unknown option", refused);
+	} else {
+		snprintf(problem, size, "%s: unknown or ambiguous option", given);
+	}
+}
+
+static const struct option_spec *
+find_letter(const struct option_table *table, int letter)
+{
+	for (size_t i = 0; i < table->n_specs; i++)
+		if (table->specs[i].letter == letter)
+			return &table->specs[i];
+	return NULL;
+}
+
+/* getopt's view of the table. */
+static void
+describe(const struct option_table *table, struct option *longs, char *letters)
+{
+	*letters++ = ':'; /* report a missing value as ':' and print nothing */
+	for (size_t i = 0; i < table->n_specs; i++) {
+		const struct option_spec *spec = &table->specs[i];
+		bool takes_value = spec->kind != OPTION_FLAG;
+
+		*longs++ = (struct option){spec->name,
+		        takes_value ? required_argument : no_argument, NULL, VALUE_SPEC + (int)i};
+		if (spec->letter)
+			*letters++ = spec->letter;
+		if (spec->letter && takes_value)
+			*letters++ = ':';
+	}
+	*longs++ = (struct option){"help", no_argument, NULL, VALUE_HELP};
+	*longs++ = (struct option){"version", no_argument, NULL, VALUE_VERSION};
+	*longs = (struct option){0};
+	*letters = '\0';
+}
+
+enum option_outcome
+option_table_read(const struct option_table *table, int argc, char **argv, void *options,
+        int *operands, char *problem, size_t size)
+{
+	struct option longs[MAX_SPECS + 3];
+	char letters[2 * MAX_SPECS + 2];
+	int found;
+
+	for (size_t i = 0; i < table->n_specs; i++) {
+		const struct option_spec *spec = &table->specs[i];
+
+		if (spec->preset && set(spec, spec->preset, options, problem, size) < 0)
+			return OPTIONS_WRONG;
+	}
+	describe(table, longs, letters);
+	optind = 0; /* getopt(3): start afresh */
+	opterr = 0;
+	while ((found = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		const struct option_spec *spec;
+
+		if (found == '?' || found == ':') {
+			explain_refusal(table, found, optopt, argv[optind - 1], problem, size);
+			return OPTIONS_WRONG;
+		}
+		if (found == VALUE_HELP || found == VALUE_VERSION) {
+			if (found == VALUE_HELP)
+				print_help(table);
+			else
+				printf("%s %s\n", table->program, ECHOD_VERSION);
+			return OPTIONS_SHOWN;
+		}
+		spec = found >= VALUE_SPEC ? &table->specs[found - VALUE_SPEC]
+		                           : find_letter(table, found);
+		if (set(spec, optarg, options, problem, size) < 0)
+			return OPTIONS_WRONG;
+	}
+	*operands = optind;
+	return OPTIONS_READ;
+}
