@@ -48,11 +48,12 @@ enum option_outcome {
 
 /*
  * Sets the defaults, then reads argv. --help and --version exist in every table. On OPTIONS_READ,
- * *operands is the index in argv (reordered by getopt) of the first argument that is no option. On
- * OPTIONS_WRONG, problem holds one line that names the option and the value, cut to size bytes:
+ * *operands is the index in argv (reordered by getopt) of the first argument that is no option, and
+ * bit i of *given is set when specs[i] was on the command line. On OPTIONS_WRONG, problem holds one
+ * line that names the option and the value, cut to size bytes:
  * "--port=99999: must be a whole number from 0 to 65535".
  */
 enum option_outcome option_table_read(const struct option_table *table, int argc, char **argv,
-        void *options, int *operands, char *problem, size_t size);
+        void *options, uint64_t *given, int *operands, char *problem, size_t size);
 
 #endif

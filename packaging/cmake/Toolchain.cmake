@@ -1,7 +1,6 @@
 # Warnings and hardening. Every flag is probed, so that a compiler without one still builds.
 include(CheckCCompilerFlag)
 include(CheckLinkerFlag)
-include(CheckPIESupported)
 
 function(add_flags_if_known)
 	foreach(flag IN LISTS ARGN)
@@ -25,24 +24,22 @@ function(add_link_flags_if_known)
 	endforeach()
 endfunction()
 
-check_pie_supported(LANGUAGES C)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-
 add_compile_definitions(_GNU_SOURCE)
 add_flags_if_known(
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wformat=2
-	-Wformat-security -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
 	-Wundef -Wvla -Wcast-qual -Wwrite-strings -Wpointer-arith -Wswitch-enum
 	-Wimplicit-fallthrough -Wnull-dereference -Wdouble-promotion -Walloca
 	-Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wtrampolines)
 
 # https://best.openssf.org/Compiler-Hardening-Guides/Compiler-Options-Hardening-Guide-for-C-and-C++
+# PIE for the libraries as well, which only programs link: -fPIC would keep gcc from inlining.
 add_flags_if_known(
-	-fno-delete-null-pointer-checks -fno-strict-overflow -fno-common
+	-fPIE -fno-delete-null-pointer-checks -fno-strict-overflow -fno-common
 	-fstack-protector-strong -fstack-clash-protection -fcf-protection=full
 	-ftrivial-auto-var-init=zero -fstrict-flex-arrays=3)
 add_link_flags_if_known(
-	-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen
+	-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen
 	-Wl,--as-needed -Wl,--no-copy-dt-needed-entries)
 
 if(ECHOD_SANITIZE)

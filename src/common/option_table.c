@@ -170,7 +170,7 @@ describe(const struct option_table *table, struct option *longs, char *letters)
 
 enum option_outcome
 option_table_read(const struct option_table *table, int argc, char **argv, void *options,
-        int *operands, char *problem, size_t size)
+        uint64_t *given, int *operands, char *problem, size_t size)
 {
 	struct option longs[MAX_SPECS + 3];
 	char letters[2 * MAX_SPECS + 2];
@@ -182,6 +182,7 @@ option_table_read(const struct option_table *table, int argc, char **argv, void 
 		if (spec->preset && set(spec, spec->preset, options, problem, size) < 0)
 			return OPTIONS_WRONG;
 	}
+	*given = 0;
 	describe(table, longs, letters);
 	optind = 0; /* getopt(3): start afresh */
 	opterr = 0;
@@ -203,6 +204,7 @@ option_table_read(const struct option_table *table, int argc, char **argv, void 
 		                           : find_letter(table, found);
 		if (set(spec, optarg, options, problem, size) < 0)
 			return OPTIONS_WRONG;
+		*given |= UINT64_C(1) << (spec - table->specs);
 	}
 	*operands = optind;
 	return OPTIONS_READ;

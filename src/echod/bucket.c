@@ -1,6 +1,6 @@
 #include "echod/bucket.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#include "echod/clock.h"
 
 struct bucket_rule
 bucket_rule(uint64_t rate, uint64_t burst)

@@ -1,0 +1,89 @@
+/*
+ * One TCP peer (or any other stream's), from accept to close: what it sent goes back to it, in
+ * order and unchanged (RFC 862), and when it has finished sending and has everything back, the
+ * connection ends.
+ */
+#ifndef ECHOD_CONNECTION_H
+#define ECHOD_CONNECTION_H
+
+#include "echod/address.h"
+#include "echod/io.h"
+#include "echod/pool.h"
+#include "echod/sources.h"
+#include "echod/stats.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Why a connection ended, as EXIT lines and counters call it. */
+enum close_reason {
+	CLOSE_EOF,     /* the peer finished and has all its bytes back */
+	CLOSE_RESET,   /* the peer reset it (ECONNRESET, EPIPE) */
+	CLOSE_TIMEOUT, /* the peer vanished (ETIMEDOUT: keepalive or retransmission) */
+	CLOSE_ERROR,   /* anything else went wrong */
+	CLOSE_IDLE,    /* --idle-timeout */
+	CLOSE_STALLED, /* --stall-timeout */
+	CLOSE_FULL,    /* gave way to a newcomer at the connection limit */
+	CLOSE_DRAIN,   /* the daemon stops */
+};
+
+/* One cache line; an idle connection is this and libev's entry for its descriptor. */
+struct connection {
+	struct io_stream stream;
+	uint64_t sent;      /* bytes sent back */
+	uint32_t active_at; /* when bytes last moved, on connections.now */
+	bool open;          /* false while the slot is free */
+	bool finished;      /* the peer has sent FIN */
+	bool blocked;       /* the kernel does not take all the bytes now */
+};
+static_assert(sizeof(struct connection) == 64, "a connection is one cache line");
+
+struct connections;
+
+/* What all connections share. */
+struct connections_config {
+	struct ev_loop *loop;  /* its ev_userdata becomes the connections */
+	uint32_t limit;        /* connections at once */
+	size_t ring_size;      /* bytes, as in io.h */
+	size_t ring_memory;    /* bytes */
+	bool log_exits;        /* one EXIT line a connection */
+	uint64_t source_limit; /* connections a source may have at once; 0: any number */
+	struct stats *stats;
+	void (*on_closed)(void *owner); /* a connection has ended and its slot is free */
+	void *owner;
+};
+
+/* Returns NULL and sets errno (ENOMEM). Freeing closes what is open (CLOSE_DRAIN). */
+struct connections *connections_new(const struct connections_config *config);
+void connections_free(struct connections *connections);
+
+/*
+ * Starts to serve a connected, non-blocking socket, which the connection then owns. peer is where
+ * it comes from. Returns 0; -ENOBUFS at the limit or -EDQUOT when the source has its share, and
+ * peer_fd is still the caller's.
+ */
+int connection_open(struct connections *connections, int peer_fd, const struct address *peer);
+
+/* Ends a connection: the one place where that happens. Bytes that it still owes are lost, and then
+ * the peer is told so with a reset instead of FIN. */
+void connection_close(
+        struct connections *connections, struct connection *connection, enum close_reason reason);
+
+/* Which events a connection waits for (EV_READ, EV_WRITE). */
+int connection_interest(const struct connection *connection);
+
+bool connections_full(const struct connections *connections);
+uint32_t connections_open_now(const struct connections *connections);
+size_t connections_rings_lent(const struct connections *connections);
+
+/* The slots that have ever been used, to be looked through: those with .open set are connections.
+ */
+uint32_t connections_slots(const struct connections *connections);
+struct connection *connections_at(struct connections *connections, uint32_t index);
+
+/* The time that active_at is measured in: tenths of a second, wrapping. Moved on by the sweep. */
+uint32_t connections_now(const struct connections *connections);
+void connections_advance(struct connections *connections, uint32_t tenths);
+
+#endif

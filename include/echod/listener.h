@@ -1,0 +1,43 @@
+/*
+ * Listening sockets: opened here or handed over by systemd, and then all the same: checked,
+ * non-blocking, and tuned so that accepted connections inherit what they need.
+ */
+#ifndef ECHOD_LISTENER_H
+#define ECHOD_LISTENER_H
+
+#include "echod/address.h"
+#include "echod/options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct listener {
+	int listen_fd; /* owned; -1 once closed */
+	int type;      /* SOCK_STREAM or SOCK_DGRAM */
+	bool handed_over;
+	struct address address; /* bound to */
+};
+
+struct listeners {
+	struct listener *all; /* owned */
+	size_t count;
+};
+
+/*
+ * Takes the sockets that systemd handed over (sd_listen_fds(3)), or else opens what the options
+ * say: for every address one socket for TCP and one for UDP; without addresses one dual-stack
+ * socket for each, or an IPv4 one where the host has no IPv6.
+ * Returns 0, or a negative errno (-EACCES: no privilege for the port; -EUSERS: options that say
+ * where to listen contradict the sockets handed over), and then problem says in words what was
+ * tried. Call listeners_close() whatever the outcome.
+ */
+int listeners_open(
+        struct listeners *listeners, const struct options *options, char *problem, size_t size);
+
+void listeners_close(struct listeners *listeners);
+void listener_close(struct listener *listener);
+
+/* "tcp" or "udp"; "stream" or "datagram" for families other than the internet's. */
+const char *listener_protocol(const struct listener *listener);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * The log: one line an event on stderr, never payload, never blocking.
+ *
+ * A line that stderr does not take at once is lost and counted; it is never waited for. Control
+ * characters become '?', lines are cut at 4 KiB. When the journal reads stderr (systemd.exec(5),
+ * $JOURNAL_STREAM), lines carry sd-daemon(3)'s <N> priority.
+ */
+#ifndef ECHOD_LOG_H
+#define ECHOD_LOG_H
+
+#include "echod/bucket.h"
+
+#include <stdint.h>
+#include <syslog.h> /* LOG_ERR … LOG_DEBUG */
+
+/* Makes writing to stderr non-blocking, without touching what others share with us. To be called
+ * once, before anything may wait; until then lines are plain writes. Never fails. */
+void log_open(void);
+void log_close(void);
+
+/* Lines less urgent than this priority are not written. LOG_INFO at first. */
+void log_set_threshold(int priority);
+
+void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A kind of line that a peer can cause, limited to one a second. Zeroed, it is ready. */
+struct log_limit {
+	struct bucket bucket;
+	uint64_t suppressed; /* lines since the last one written */
+};
+
+/* Writes the line, with suppressed=N behind it when some were, or counts it as suppressed. */
+void log_limited(struct log_limit *limit, int priority, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* Lines that stderr did not take. */
+uint64_t log_lost(void);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * What the administrator asked of the daemon: the command line as one struct.
+ */
+#ifndef ECHOD_OPTIONS_H
+#define ECHOD_OPTIONS_H
+
+#include "echod/address.h"
+#include "echod/option_table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct options {
+	const char **listen; /* ADDRESS as given, checked; owned */
+	size_t n_listen;
+	uint64_t port; /* for addresses without one; 0: a free one */
+	bool no_tcp, no_udp;
+
+	uint64_t max_connections; /* 0: what the file limit allows */
+	uint64_t max_connections_per_source;
+	uint64_t accept_rate;   /* connections a second, 0: no limit */
+	uint64_t buffer_size;   /* bytes a ring */
+	uint64_t buffer_memory; /* bytes, all rings together */
+
+	/* milliseconds; 0: never */
+	uint64_t idle_timeout, idle_timeout_full, stall_timeout, keepalive, drain_timeout;
+
+	bool log_connections, verbose, quiet;
+
+	uint64_t given; /* which options were on the command line, as option_table_read() says */
+};
+
+/*
+ * Reads the command line. On OPTIONS_WRONG, problem says why in one line. Free the options whatever
+ * the outcome.
+ */
+enum option_outcome options_read(
+        struct options *options, int argc, char **argv, char *problem, size_t size);
+void options_free(struct options *options);
+
+/*
+ * The name, without dashes, of an option on the command line that says where to listen, and so
+ * contradicts sockets handed over by systemd; NULL if there is none.
+ */
+const char *options_listening(const struct options *options);
+
+#endif

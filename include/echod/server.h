@@ -1,0 +1,30 @@
+/*
+ * The loop and what lives in it, the signals, the drain.
+ */
+#ifndef ECHOD_SERVER_H
+#define ECHOD_SERVER_H
+
+#include "echod/listener.h"
+#include "echod/options.h"
+
+#include <stdint.h>
+
+struct server;
+
+/*
+ * Puts everything in place to serve the listeners, which stay the caller's; nothing is accepted
+ * before server_run(). limit is how many connections may be open at once.
+ * Returns NULL and sets errno.
+ */
+struct server *server_new(
+        const struct options *options, struct listeners *listeners, uint32_t limit);
+void server_free(struct server *server);
+
+/*
+ * Serves until SIGTERM or SIGINT, and then until the last connection has ended or the drain timeout
+ * has passed; a second signal ends it at once. SIGUSR1 logs the counters; SIGHUP says that there is
+ * nothing to reload.
+ */
+void server_run(struct server *server);
+
+#endif

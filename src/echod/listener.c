@@ -1,0 +1,287 @@
+#include "echod/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/socket.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum {
+	BACKLOG = 4096,
+	KEEPALIVE_PROBES = 3,
+	KEEPALIVE_INTERVAL_S = 30,
+	/* What TCP holds unsent for a peer that does not read; without it, megabytes (tcp(7)). */
+	NOTSENT_LOWAT_BYTES = 128 * 1024,
+	DATAGRAM_BUFFER_BYTES = 4 * 1024 * 1024,
+	FREE_PORT_ATTEMPTS = 32,
+};
+
+const char *
+listener_protocol(const struct listener *listener)
+{
+	int family = listener->address.any.sa_family;
+	bool internet = family == AF_INET || family == AF_INET6;
+
+	if (listener->type == SOCK_STREAM)
+		return internet ? "tcp" : "stream";
+	return internet ? "udp" : "datagram";
+}
+
+void
+listener_close(struct listener *listener)
+{
+	if (listener->listen_fd >= 0)
+		close(listener->listen_fd);
+	listener->listen_fd = -1;
+}
+
+void
+listeners_close(struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		listener_close(&listeners->all[i]);
+	free(listeners->all);
+	*listeners = (struct listeners){0};
+}
+
+static int
+set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* Best effort: a family without an option does without it. */
+static void
+tune_stream(int fd, uint64_t keepalive_ms)
+{
+	set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* urgent bytes are bytes */
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive_ms > 0);
+	if (keepalive_ms > 0) {
+		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)((keepalive_ms + 999) / 1000));
+		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+		set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+	}
+}
+
+static int
+get_option(int fd, int name)
+{
+	int value = 0;
+	socklen_t length = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &length) < 0 ? 0 : value;
+}
+
+/* As large as wanted, or as the system permits; never smaller than whoever handed it over made it.
+ */
+static void
+enlarge_buffer(int fd, int name, int force_name, int lock)
+{
+	if (get_option(fd, name) >= 2 * DATAGRAM_BUFFER_BYTES) /* socket(7): twice what was set */
+		return;
+	if (set_option(fd, SOL_SOCKET, force_name, DATAGRAM_BUFFER_BYTES) < 0 &&
+	        !(get_option(fd, SO_BUF_LOCK) & lock))
+		set_option(fd, SOL_SOCKET, name, DATAGRAM_BUFFER_BYTES);
+}
+
+/*
+ * Replies leave from the address that was hit, so it has to be known. A dual-stack socket needs the
+ * IPv4 option too: only that one tells the local address for v4-mapped peers.
+ */
+static int
+tune_datagram(int fd, int family)
+{
+	int error = 0;
+
+	enlarge_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, SOCK_RCVBUF_LOCK);
+	enlarge_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_SNDBUF_LOCK);
+	if (family == AF_INET6)
+		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	if (error == 0 && (family == AF_INET || family == AF_INET6))
+		error = set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	return error;
+}
+
+/* Checks a socket and makes it ours to use. */
+static int
+adopt(struct listener *listener, const struct options *options)
+{
+	int fd = listener->listen_fd, flags;
+	socklen_t length = sizeof(listener->type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &listener->type, &length) < 0)
+		return -errno;
+	listener->address.length = sizeof(listener->address.storage);
+	if (getsockname(fd, &listener->address.any, &listener->address.length) < 0)
+		return -errno;
+	if (listener->type != SOCK_DGRAM &&
+	        (listener->type != SOCK_STREAM || !get_option(fd, SO_ACCEPTCONN)))
+		return -EPROTOTYPE;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	if (listener->type == SOCK_DGRAM)
+		return tune_datagram(fd, listener->address.any.sa_family);
+	tune_stream(fd, options->keepalive);
+	return 0;
+}
+
+static struct listener *
+add(struct listeners *listeners, int fd, bool handed_over)
+{
+	struct listener *more =
+	        realloc(listeners->all, (listeners->count + 1) * sizeof(*listeners->all));
+
+	if (!more)
+		return NULL;
+	listeners->all = more;
+	more[listeners->count] = (struct listener){.listen_fd = fd, .handed_over = handed_over};
+	return &more[listeners->count++];
+}
+
+static int
+take_handed_over(struct listeners *listeners, int count, const struct options *options,
+        char *problem, size_t size)
+{
+	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
+		struct listener *listener = add(listeners, fd, true);
+		int error = listener ? adopt(listener, options) : -ENOMEM;
+
+		if (error) {
+			snprintf(problem, size,
+			        "file descriptor %d handed over (LISTEN_FDS=%d): %s", fd, count,
+			        error == -EPROTOTYPE || error == -ENOTSOCK
+			                ? "neither a listening stream socket nor a datagram socket"
+			                : strerror(-error));
+			return error;
+		}
+	}
+	return 0;
+}
+
+/* Opens, binds and adopts one socket. Returns 0 or a negative errno. */
+static int
+open_one(struct listeners *listeners, const struct address *address, int type, bool dual_stack,
+        const struct options *options)
+{
+	int family = address->any.sa_family;
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct listener *listener;
+
+	if (fd < 0)
+		return -errno;
+	listener = add(listeners, fd, false);
+	if (!listener) {
+		close(fd);
+		return -ENOMEM;
+	}
+	if (family == AF_INET6)
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual_stack);
+	if (type == SOCK_STREAM)
+		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (bind(fd, &address->any, address->length) < 0 ||
+	        (type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
+		return -errno;
+	return adopt(listener, options);
+}
+
+/* TCP and UDP on one address. A free port is the same for all sockets: *port keeps it. */
+static int
+open_address(struct listeners *listeners, struct address *address, bool dual_stack, uint16_t *port,
+        const struct options *options, char *problem, size_t size)
+{
+	static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+	const bool unwanted[] = {options->no_tcp, options->no_udp};
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < 2; i++) {
+		bool any_port = address_port(address) == 0;
+		int error;
+
+		if (unwanted[i])
+			continue;
+		if (any_port)
+			address_set_port(address, *port);
+		error = open_one(listeners, address, types[i], dual_stack, options);
+		if (error) {
+			snprintf(problem, size, "listen on %s over %s: %s",
+			        address_format(address, text, sizeof(text)),
+			        types[i] == SOCK_STREAM ? "TCP" : "UDP", strerror(-error));
+			return error;
+		}
+		if (any_port)
+			*port = address_port(&listeners->all[listeners->count - 1].address);
+	}
+	return 0;
+}
+
+static int
+open_everywhere(struct listeners *listeners, uint16_t *port, const struct options *options,
+        char *problem, size_t size)
+{
+	struct address any = {.length = sizeof(any.in6), .in6 = {.sin6_family = AF_INET6}};
+	int error;
+
+	address_set_port(&any, (uint16_t)options->port);
+	error = open_address(listeners, &any, true, port, options, problem, size);
+	if (error != -EAFNOSUPPORT && error != -EADDRNOTAVAIL)
+		return error;
+	listeners_close(listeners); /* a host without IPv6 */
+	any = (struct address){.length = sizeof(any.in4), .in4 = {.sin_family = AF_INET}};
+	address_set_port(&any, (uint16_t)options->port);
+	return open_address(listeners, &any, false, port, options, problem, size);
+}
+
+static int
+open_all(struct listeners *listeners, const struct options *options, char *problem, size_t size)
+{
+	uint16_t free_port = 0;
+	int error = 0;
+
+	if (options->n_listen == 0)
+		return open_everywhere(listeners, &free_port, options, problem, size);
+	for (size_t i = 0; i < options->n_listen && !error; i++) {
+		struct address address;
+
+		error = address_parse(options->listen[i], (uint16_t)options->port, &address);
+		if (!error)
+			error = open_address(
+			        listeners, &address, false, &free_port, options, problem, size);
+	}
+	return error;
+}
+
+int
+listeners_open(
+        struct listeners *listeners, const struct options *options, char *problem, size_t size)
+{
+	int handed_over = sd_listen_fds(1), error, attempts = FREE_PORT_ATTEMPTS;
+
+	*listeners = (struct listeners){0};
+	if (handed_over < 0) {
+		snprintf(problem, size, "LISTEN_FDS or LISTEN_PID in the environment: %s",
+		        strerror(-handed_over));
+		return handed_over;
+	}
+	if (handed_over > 0 && options_listening(options)) {
+		snprintf(problem, size, "--%s: contradicts the sockets handed over (LISTEN_FDS=%d)",
+		        options_listening(options), handed_over);
+		return -EUSERS;
+	}
+	if (handed_over > 0)
+		return take_handed_over(listeners, handed_over, options, problem, size);
+	/* A port that TCP finds free may be in use over UDP: then another one is tried. */
+	do {
+		listeners_close(listeners);
+		error = open_all(listeners, options, problem, size);
+	} while (error == -EADDRINUSE && options->port == 0 && --attempts > 0);
+	return error;
+}

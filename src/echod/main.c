@@ -1,0 +1,118 @@
+#include "echod/limits.h"
+#include "echod/listener.h"
+#include "echod/log.h"
+#include "echod/options.h"
+#include "echod/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum exit_code {
+	EXIT_CLEAN = 0,
+	EXIT_RUNTIME = 1,
+	EXIT_USAGE = 2,
+	EXIT_PRIVILEGE = 4, /* as systemd and LSB number it */
+};
+
+/* Without these, a socket would become 0, 1 or 2 and the log would go to a peer. */
+static void
+open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+static void
+announce(const struct listeners *listeners)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < listeners->count; i++)
+		log_line(LOG_INFO, "LISTEN: proto=%s address=%s",
+		        listener_protocol(&listeners->all[i]),
+		        address_format(&listeners->all[i].address, text, sizeof(text)));
+}
+
+static enum exit_code
+serve(const struct options *options, struct listeners *listeners)
+{
+	uint32_t limit = limits_connections(options->max_connections);
+	struct server *server;
+
+	if (limit == 0) {
+		log_line(LOG_ERR, "echod: the limit of open files leaves no room for connections");
+		return EXIT_RUNTIME;
+	}
+	if (limit < options->max_connections)
+		log_line(LOG_WARNING,
+		        "echod: --max-connections=%llu: the limit of open files allows %u",
+		        (unsigned long long)options->max_connections, limit);
+	server = server_new(options, listeners, limit);
+	if (!server) {
+		log_line(LOG_ERR, "echod: start: %s", strerror(errno));
+		return EXIT_RUNTIME;
+	}
+	announce(listeners);
+	server_run(server);
+	server_free(server);
+	return EXIT_CLEAN;
+}
+
+static enum exit_code
+listen_and_serve(const struct options *options)
+{
+	struct listeners listeners;
+	char problem[256];
+	int error = listeners_open(&listeners, options, problem, sizeof(problem));
+	enum exit_code code;
+
+	if (error) {
+		log_line(LOG_ERR, "echod: %s", problem);
+		code = error == -EUSERS   ? EXIT_USAGE
+		       : error == -EACCES ? EXIT_PRIVILEGE
+		                          : EXIT_RUNTIME;
+	} else {
+		code = serve(options, &listeners);
+	}
+	listeners_close(&listeners);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options;
+	char problem[512];
+	enum exit_code code = EXIT_CLEAN;
+
+	open_standard_files();
+	signal(SIGPIPE, SIG_IGN);
+	log_open();
+	switch (options_read(&options, argc, argv, problem, sizeof(problem))) {
+	case OPTIONS_READ:
+		log_set_threshold(options.quiet     ? LOG_NOTICE
+		                  : options.verbose ? LOG_DEBUG
+		                                    : LOG_INFO);
+		code = listen_and_serve(&options);
+		break;
+	case OPTIONS_SHOWN:
+		code = fflush(stdout) == 0 ? EXIT_CLEAN : EXIT_RUNTIME;
+		break;
+	case OPTIONS_WRONG:
+		log_line(LOG_ERR, "echod: %s", problem);
+		code = EXIT_USAGE;
+		break;
+	}
+	options_free(&options);
+	log_close();
+	return (int)code;
+}

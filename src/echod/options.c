@@ -1,0 +1,151 @@
+#include "echod/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DAY_MS UINT64_C(86400000)
+
+static int
+add_address(void *into, const char *text)
+{
+	struct options *options = into;
+	struct address checked;
+	const char **more;
+
+	if (address_parse(text, 0, &checked) < 0)
+		return -EINVAL;
+	more = realloc(options->listen, (options->n_listen + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	options->listen = more;
+	options->listen[options->n_listen++] = text;
+	return 0;
+}
+
+#define OFFSET(field) .offset = offsetof(struct options, field)
+#define FLAG(field)   .kind = OPTION_FLAG, OFFSET(field)
+#define COUNT(field, low, high)                                                                    \
+	.kind = OPTION_COUNT, .argument = "N", .min = (low), .max = (high), OFFSET(field)
+#define SIZE(field, low, high)                                                                     \
+	.kind = OPTION_SIZE, .argument = "BYTES", .min = (low), .max = (high), OFFSET(field)
+#define TIME(field, low, high)                                                                     \
+	.kind = OPTION_TIME, .argument = "TIME", .min = (low), .max = (high), .zero_too = 1,       \
+	OFFSET(field)
+
+enum {
+	N_LISTENING = 4, /* the first specs say where to listen */
+};
+
+static const struct option_spec specs[] = {
+        {.name = "listen",
+                .kind = OPTION_CALL,
+                .argument = "ADDRESS",
+                .call = add_address,
+                .expects =
+                        "an address such as 192.0.2.1, 192.0.2.1:7, 2001:db8::1 or [2001:db8::1]:7",
+                .help = "listen here, over TCP and UDP; may be repeated [all addresses]"},
+        {.name = "port",
+                .kind = OPTION_COUNT,
+                .argument = "PORT",
+                .preset = "50007",
+                .max = UINT16_MAX,
+                OFFSET(port),
+                .help = "port for addresses without one; 0 takes a free one"},
+        {.name = "no-tcp", FLAG(no_tcp), .help = "do not listen over TCP"},
+        {.name = "no-udp", FLAG(no_udp), .help = "do not listen over UDP"},
+        {.name = "max-connections",
+                COUNT(max_connections, 1, 100000000),
+                .help = "connections at once [what the file limit allows, at most 100000]"},
+        {.name = "max-connections-per-source",
+                COUNT(max_connections_per_source, 0, UINT32_MAX),
+                .preset = "0",
+                .help = "from one IPv4 address or IPv6 /64; 0: no limit"},
+        {.name = "accept-rate",
+                COUNT(accept_rate, 0, 1000000000),
+                .preset = "0",
+                .help = "connections accepted a second, the others wait; 0: no limit"},
+        {.name = "buffer-size",
+                SIZE(buffer_size, 4096, UINT64_C(1) << 30),
+                .preset = "256K",
+                .help = "a connection's ring, lent while it holds bytes"},
+        {.name = "buffer-memory",
+                SIZE(buffer_memory, 0, UINT64_C(1) << 40),
+                .preset = "256M",
+                .help = "all rings together; beyond, bytes wait in the kernel"},
+        {.name = "idle-timeout",
+                TIME(idle_timeout, 100, 365 * DAY_MS),
+                .preset = "0",
+                .help = "close connections idle this long; 0: never"},
+        {.name = "idle-timeout-full",
+                TIME(idle_timeout_full, 100, 365 * DAY_MS),
+                .preset = "60s",
+                .help = "at the limit, the one idle longest, and this long, gives way; 0: never"},
+        {.name = "stall-timeout",
+                TIME(stall_timeout, 100, 365 * DAY_MS),
+                .preset = "60s",
+                .help = "reset connections that take none of their bytes this long; 0: never"},
+        {.name = "keepalive",
+                TIME(keepalive, 1000, 32767000),
+                .preset = "10m",
+                .help = "silence after which a peer is probed, 3 times 30s apart; 0: never"},
+        {.name = "drain-timeout",
+                TIME(drain_timeout, 1, DAY_MS),
+                .preset = "5s",
+                .help = "how long open connections may go on after SIGTERM"},
+        {.name = "log-connections",
+                FLAG(log_connections),
+                .help = "a line for each connection that ends"},
+        {.name = "verbose", .letter = 'v', FLAG(verbose), .help = "log more"},
+        {.name = "quiet",
+                .letter = 'q',
+                FLAG(quiet),
+                .help = "log what needs attention or was asked for"},
+};
+
+static const struct option_table table = {
+        .program = "echod",
+        .synopsis = "[OPTION]...",
+        .summary = "Sends back every byte and every datagram it receives (RFC 862).\n"
+                   "TIME is 500ms, 5s, 2m or 1h; BYTES is 4096, 16K or 256M.",
+        .specs = specs,
+        .n_specs = sizeof(specs) / sizeof(specs[0]),
+};
+
+enum option_outcome
+options_read(struct options *options, int argc, char **argv, char *problem, size_t size)
+{
+	int operands;
+	enum option_outcome outcome;
+
+	*options = (struct options){0};
+	outcome = option_table_read(
+	        &table, argc, argv, options, &options->given, &operands, problem, size);
+	if (outcome != OPTIONS_READ)
+		return outcome;
+	if (operands < argc) {
+		snprintf(problem, size, "%s: unexpected argument", argv[operands]);
+		return OPTIONS_WRONG;
+	}
+	if (options->no_tcp && options->no_udp) {
+		snprintf(problem, size, "--no-tcp with --no-udp: nothing is left to serve");
+		return OPTIONS_WRONG;
+	}
+	return OPTIONS_READ;
+}
+
+void
+options_free(struct options *options)
+{
+	free(options->listen);
+	options->listen = NULL;
+}
+
+const char *
+options_listening(const struct options *options)
+{
+	for (size_t i = 0; i < N_LISTENING; i++)
+		if (options->given & (UINT64_C(1) << i))
+			return specs[i].name;
+	return NULL;
+}

@@ -1,0 +1,90 @@
+#include "echod/reflector.h"
+
+#include <string.h>
+
+enum {
+	PRIVILEGED_PORTS = 1024,
+};
+
+void
+reflector_ports_refuse(struct reflector_ports *ports, uint16_t port)
+{
+	ports->refused[port / 64] |= UINT64_C(1) << (port % 64);
+}
+
+void
+reflector_ports_allow(struct reflector_ports *ports, uint16_t port)
+{
+	ports->refused[port / 64] &= ~(UINT64_C(1) << (port % 64));
+}
+
+static bool
+is_refused(const struct reflector_ports *ports, uint16_t port)
+{
+	return ports->refused[port / 64] >> (port % 64) & 1;
+}
+
+void
+reflector_ports_init(struct reflector_ports *ports)
+{
+	/* SSDP, NFS, WS-Discovery, mDNS, LLMNR, memcached: they answer what they did not ask for */
+	static const uint16_t services[] = {1900, 2049, 3702, 5353, 5355, 11211};
+
+	*ports = (struct reflector_ports){0};
+	for (uint16_t port = 0; port < PRIVILEGED_PORTS; port++)
+		reflector_ports_refuse(ports, port);
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		reflector_ports_refuse(ports, services[i]);
+}
+
+static bool
+is_v4(const struct in6_addr *address)
+{
+	return IN6_IS_ADDR_V4MAPPED(address);
+}
+
+static bool
+is_loopback(const struct in6_addr *address)
+{
+	return is_v4(address) ? address->s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(address);
+}
+
+/* IPv4: 224.0.0.0/4 and, as nothing there is a host's either, 240.0.0.0/4 with 255.255.255.255. */
+static bool
+is_host(const struct in6_addr *address)
+{
+	if (is_v4(address))
+		return address->s6_addr[12] != 0 && address->s6_addr[12] < 224;
+	return !IN6_IS_ADDR_UNSPECIFIED(address) && !IN6_IS_ADDR_MULTICAST(address);
+}
+
+static bool
+source_is_good(const struct reflector_datagram *datagram)
+{
+	if (!is_host(&datagram->source))
+		return false;
+	return !is_loopback(&datagram->source) || datagram->on_loopback ||
+	       is_loopback(&datagram->hit);
+}
+
+static bool
+destination_is_good(const struct reflector_datagram *datagram)
+{
+	if (is_v4(&datagram->hit))
+		return memcmp(&datagram->hit, &datagram->local, sizeof(datagram->hit)) == 0;
+	return !IN6_IS_ADDR_MULTICAST(&datagram->hit);
+}
+
+enum reflector_verdict
+reflector_verdict(const struct reflector_ports *ports, const struct reflector_datagram *datagram)
+{
+	if (datagram->truncated)
+		return REFLECTOR_TRUNCATED;
+	if (!source_is_good(datagram))
+		return REFLECTOR_SOURCE;
+	if (!destination_is_good(datagram))
+		return REFLECTOR_DESTINATION;
+	if (is_refused(ports, datagram->source_port))
+		return REFLECTOR_PORT;
+	return REFLECTOR_ANSWER;
+}
