@@ -12,6 +12,7 @@ pool_map(size_t length)
 	if (memory == MAP_FAILED)
 		return NULL;
 	madvise(memory, length, MADV_DONTDUMP);
+	madvise(memory, length, MADV_NOHUGEPAGE); /* one byte touched must not cost 2 MiB */
 	return memory;
 }
 
