@@ -1,0 +1,43 @@
+/*
+ * A scripted kernel for a connection's system calls: a queue of what the peer sent, a budget of
+ * what the kernel takes, and errors at will. recv(2) and send(2) of the module under test end here.
+ */
+#ifndef ECHOD_TEST_KERNEL_H
+#define ECHOD_TEST_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	KERNEL_QUEUE = 1 << 20,
+};
+
+struct kernel {
+	unsigned char queue[KERNEL_QUEUE]; /* sent by the peer, not yet received */
+	size_t queued;
+	bool finished;       /* FIN follows the queue */
+	int receive_error;   /* errno of every receive, before the queue; 0 for none */
+	size_t most_at_once; /* a receive gives no more than this; 0: no bound */
+
+	unsigned char echoed[KERNEL_QUEUE]; /* what send() has taken */
+	size_t taken;
+	size_t window;  /* bytes that send() will take */
+	int send_error; /* errno of every send; 0 for none */
+
+	int interrupts;                   /* so many calls fail with EINTR first */
+	size_t receives, sends, controls; /* calls */
+	bool aborted;                     /* SO_LINGER 0 was set: RST */
+};
+
+extern struct kernel kernel;
+
+/* An idle connection to a peer that takes everything. */
+void kernel_reset(void);
+
+/* The peer sends length bytes, going on with a fixed pattern. */
+void kernel_peer_sends(size_t length);
+
+/* Whether what was echoed is what was sent, from the first byte on, length bytes. */
+bool kernel_echoed_exactly(size_t length);
+
+#endif
