@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# What packaging/run and tests/run share; sourced, never run.
+# git is not asked for anything: a fresh machine need not have it, and it refuses to look at a
+# checkout that belongs to another user.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+readonly root
+
+say() {
+	printf '==> %s\n' "$*"
+}
+
+as_root() {
+	if [[ $(id -u) -eq 0 ]]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		say "This needs root or sudo: $*" >&2
+		return 1
+	fi
+}
+
+# install_missing build|test ...: the packages of these kinds that are not installed yet.
+install_missing() {
+	local kinds=" $* " kind package
+	local missing=()
+	while read -r kind package _; do
+		[[ $kinds == *" $kind "* ]] || continue
+		[[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+			missing+=("$package")
+	done <"$root/packaging/packages"
+	((${#missing[@]})) || return 0
+
+	say "Installing what is missing: ${missing[*]}"
+	# A source of somebody else's that fails is no reason to stop: the installation tells.
+	as_root apt-get update || say "apt-get update failed; trying with the lists that are here"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+		-o DPkg::Lock::Timeout=600 "${missing[@]}"
+}
+
+# build NAME PRESET [cmake options]: configures and builds into build/NAME.
+build() {
+	local name=$1 preset=$2
+	shift 2
+	say "Building build/$name (preset $preset${*:+, $*})"
+	(cd "$root" && cmake --preset "$preset" -B "$root/build/$name" "$@" >/dev/null)
+	cmake --build "$root/build/$name"
+}

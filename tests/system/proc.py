@@ -1,0 +1,52 @@
+"""What /proc tells about the daemon and its sockets."""
+import os
+import re
+
+LISTENING, ESTABLISHED = 10, 1
+
+
+def resident(pid):
+    """Bytes of resident memory, exactly (the sum in status lags by a batch a processor)."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+        return int(re.search(r"^Rss:\s+(\d+) kB", rollup.read(), re.M).group(1)) * 1024
+
+
+def descriptors(pid):
+    """The number of open files."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _table(protocol):
+    """Rows of /proc/net: (local port, state, bytes to send, bytes to read, inode)."""
+    for name in (protocol, protocol + "6"):
+        try:
+            with open(f"/proc/net/{name}", encoding="ascii") as table:
+                next(table)
+                for line in table:
+                    field = line.split()
+                    to_send, to_read = field[4].split(":")
+                    yield (int(field[1].rsplit(":", 1)[1], 16), int(field[3], 16),
+                           int(to_send, 16), int(to_read, 16), field[9])
+        except FileNotFoundError:  # no IPv6 here
+            pass
+
+
+def queues(port):
+    """(to send, to read) in bytes of every established connection at this local port (SIOCOUTQ, SIOCINQ)."""
+    return [(row[2], row[3]) for row in _table("tcp") if row[0] == port and row[1] == ESTABLISHED]
+
+
+def bound_port(pid, protocol):
+    """The port that the process listens on (tcp) or receives at (udp), or None."""
+    inodes = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        if match := re.match(r"socket:\[(\d+)\]", target):
+            inodes.add(match.group(1))
+    for port, state, _, _, inode in _table(protocol):
+        if inode in inodes and (protocol == "udp" or state == LISTENING):
+            return port
+    return None

@@ -1,0 +1,53 @@
+"""Nothing is allocated on the echo path. Release only: sanitizers have an allocator of their own."""
+import mmap
+import os
+import tempfile
+import unittest
+
+import harness
+from peers import ask, connect, datagram_peer, echo
+
+ECHOES = 200000
+SHIM = os.environ.get("ALLOC_COUNT_SHIM", "")
+
+
+class Allocations(unittest.TestCase):
+    def test_none_in_200000_echoes(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(bytes(8))
+            file.flush()
+            environment = {"LD_PRELOAD": SHIM, "ALLOC_COUNT": file.name}
+            with mmap.mmap(file.fileno(), 8) as shared, harness.Daemon(env=environment) as daemon:
+
+                def counted():
+                    return int.from_bytes(shared[:8], "little")
+
+                tcp, udp = [connect(daemon.tcp) for _ in range(100)], datagram_peer(daemon.udp)
+
+                def rounds(number):
+                    for _ in range(number):
+                        for peer in tcp:
+                            peer.sendall(b"12345678")
+                        for peer in tcp:
+                            self.assertEqual(peer.recv(100), b"12345678")
+                        self.assertEqual(ask(udp, b"datagram"), b"datagram")
+
+                self.assertGreater(counted(), 0, "the shim counts")
+                rounds(100)  # warm
+                before = counted()
+                rounds(ECHOES // 100)
+                self.assertEqual(counted() - before, 0)
+                # and new connections use what is there, too
+                for peer in tcp:
+                    peer.close()
+                daemon.wait_stats(lambda now: now["tcp_open"] == 0, "all to leave")
+                before = counted()
+                for _ in range(500):
+                    with connect(daemon.tcp) as peer:
+                        self.assertEqual(echo(peer, b"x"), b"x")
+                self.assertEqual(counted() - before, 0)
+                udp.close()
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,55 @@
+"""Dependencies point downwards: no room of the house includes one above it or beside it."""
+import os
+import re
+import unittest
+
+SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+
+# From the roof to the ground. A room includes rooms of lower floors only.
+FLOORS = (
+    ("main",),
+    ("server",),
+    ("acceptor", "datagram", "sweep"),
+    ("connection", "reflector", "sources"),
+    ("io",),
+    ("options", "listener", "limits", "service"),
+    ("pool", "ring", "bucket", "stats", "log"),
+    ("option_table",),
+    ("address", "units"),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/)?(\w+)\.h[>"]', re.M)
+
+
+def room_files():
+    for folder in ("include/echod", "src/echod", "src/common"):
+        for name in sorted(os.listdir(os.path.join(SOURCES, folder))):
+            if name.endswith((".c", ".h")):
+                yield os.path.join(folder, name)
+
+
+def upward(room, included):
+    return included in FLOOR and included != room and FLOOR[included] <= FLOOR[room]
+
+
+class Includes(unittest.TestCase):
+    def test_every_file_belongs_to_a_room(self):
+        for path in room_files():
+            self.assertIn(os.path.basename(path)[:-2], FLOOR, path)
+
+    def test_nothing_includes_upwards(self):
+        wrong = []
+        for path in room_files():
+            with open(os.path.join(SOURCES, path), encoding="utf-8") as file:
+                for included in INCLUDE.findall(file.read()):
+                    if upward(os.path.basename(path)[:-2], included):
+                        wrong.append(f"{path} includes {included}.h")
+        self.assertEqual(wrong, [])
+
+    def test_the_rule_itself(self):
+        self.assertTrue(upward("ring", "connection") and upward("sweep", "acceptor"))
+        self.assertFalse(upward("server", "ring") or upward("ring", "ring") or upward("ring", "stdio"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,163 @@
+"""The command line: what is accepted, what is refused, and the exit status of each refusal."""
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import unittest
+
+import harness
+from peers import ask, connect, datagram_peer, echo
+
+PORTS = ("", "-1", "65536", "http", "7x", "1e3", " 7")
+COUNTS = ("", "-1", "x", "10x", "1.5", "99999999999999999999999")
+TIMES = ("", "5", "-5s", "5d", "s", "5 s", "1.5s", "99999999999999999999h")
+SIZES = ("", "-1", "16k ", "16KB", "x", "99999999999999999999G")
+BAD = {
+    "--listen": ("", "nonsense", "localhost", "256.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
+                 "127.0.0.1:x", "[::1", "[::1]7", "::1:7:", "[::1]:99999"),
+    "--port": PORTS,
+    "--max-connections": COUNTS + ("0",),
+    "--max-connections-per-source": COUNTS,
+    "--accept-rate": COUNTS,
+    "--buffer-size": SIZES + ("0",),
+    "--buffer-memory": SIZES,
+    "--idle-timeout": TIMES,
+    "--idle-timeout-full": TIMES,
+    "--stall-timeout": TIMES,
+    "--keepalive": TIMES,
+    "--drain-timeout": TIMES,
+}
+GOOD = ("--max-connections=100", "--max-connections-per-source=100", "--accept-rate=1000000",
+        "--buffer-size=4096", "--buffer-size=1M", "--buffer-memory=0", "--buffer-memory=1G",
+        "--idle-timeout=0", "--idle-timeout=1h", "--idle-timeout-full=500ms", "--stall-timeout=2m",
+        "--keepalive=0", "--keepalive=10m", "--drain-timeout=0", "--log-connections", "-v", "-q")
+
+
+class Refused(unittest.TestCase):
+    def refused(self, *options, naming, status=2, **popen):
+        code, lines = harness.run_daemon(*options, **popen)
+        self.assertEqual((code, len(lines)), (status, 1), lines)
+        for word in naming:
+            self.assertIn(word, lines[0])
+        return lines[0]
+
+    def test_bad_values_are_usage_errors_that_name_option_and_value(self):
+        for option, values in BAD.items():
+            for value in values:
+                with self.subTest(option=option, value=value):
+                    self.refused(f"{option}={value}", naming=(option, value))
+
+    def test_unknown_options_and_arguments(self):
+        for word in ("--nonsense", "--portt=7", "-Z", "stray"):
+            with self.subTest(word=word):
+                self.refused("--port=0", word, naming=(word.split("=")[0].lstrip("-"),))
+
+    def test_options_without_their_value_or_with_one_too_many(self):
+        for word in ("--port", "--listen"):
+            self.refused(word, naming=(word,))
+        self.refused("--no-tcp=yes", naming=("--no-tcp",))
+
+    def test_nothing_to_serve(self):
+        self.refused("--no-tcp", "--no-udp", naming=("--no-tcp", "--no-udp"))
+
+    def test_a_port_in_use(self):
+        for kind, other in ((socket.SOCK_STREAM, "--no-udp"), (socket.SOCK_DGRAM, "--no-tcp")):
+            with self.subTest(other=other), socket.socket(socket.AF_INET, kind) as taken:
+                taken.bind(("127.0.0.1", 0))
+                if kind == socket.SOCK_STREAM:
+                    taken.listen()
+                address = "127.0.0.1:%d" % taken.getsockname()[1]
+                self.refused(f"--listen={address}", other, naming=(address,), status=1)
+
+    def test_an_address_that_is_not_ours(self):
+        self.refused("--listen=198.51.100.1", "--port=0", naming=("198.51.100.1",), status=1)
+
+    def test_a_privileged_port(self):
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+            harness.require(int(file.read()) > 7, "port 7 is not privileged here")
+        if os.geteuid() != 0:
+            self.refused("--port=7", naming=(":7",), status=4)
+            return
+        harness.require(shutil.which("setpriv"), "setpriv is not installed")
+        # nobody may not be allowed to look into the build directory
+        with tempfile.TemporaryDirectory() as scratch:
+            os.chmod(scratch, 0o755)
+            copy = shutil.copy(harness.ECHOD, scratch)
+            done = subprocess.run(
+                ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                 "--inh-caps=-all", copy, "--port=7"],
+                cwd="/", stderr=subprocess.PIPE, timeout=harness.DEADLINE, check=False)
+        self.assertEqual((done.returncode, done.stderr.count(b"\n")), (4, 1), done.stderr)
+        self.assertIn(b":7", done.stderr)
+
+
+class Accepted(unittest.TestCase):
+    def test_every_option_takes_its_good_values(self):
+        for option in GOOD:
+            with self.subTest(option=option):
+                # -q may keep the LISTEN lines back
+                with harness.Daemon(option, listens=0 if option == "-q" else None) as daemon:
+                    if daemon.ports:
+                        with connect(daemon.tcp) as peer:
+                            self.assertEqual(echo(peer, b"x"), b"x")
+
+    def test_help_names_every_option_and_version_the_program(self):
+        done = subprocess.run([harness.ECHOD, "--help"], capture_output=True, text=True, check=True)
+        for option in (*BAD, "--no-tcp", "--no-udp", "--log-connections", "--help", "--version"):
+            self.assertIn(option, done.stdout)
+        self.assertEqual(done.stderr, "")
+        done = subprocess.run([harness.ECHOD, "--version"], capture_output=True, text=True, check=True)
+        self.assertRegex(done.stdout, r"^echod.* \d+\.\d+\.\d+\n")
+
+
+class Listening(unittest.TestCase):
+    def test_by_default_on_all_addresses_with_one_port_for_both_protocols(self):
+        with harness.Daemon() as daemon:
+            self.assertEqual(daemon.tcp, daemon.udp)
+            self.assertEqual(daemon.lines.matching("^LISTEN: "),
+                             [f"LISTEN: proto=tcp address=[::]:{daemon.tcp}",
+                              f"LISTEN: proto=udp address=[::]:{daemon.tcp}"])
+
+    def test_only_one_protocol(self):
+        with harness.Daemon("--no-udp") as daemon:
+            self.assertEqual(list(daemon.ports), ["tcp"])
+            with connect(daemon.tcp) as peer:
+                self.assertEqual(echo(peer, b"x"), b"x")
+            with datagram_peer(daemon.tcp) as peer, self.assertRaises(ConnectionRefusedError):
+                ask(peer, b"x")
+        with harness.Daemon("--no-tcp") as daemon:
+            self.assertEqual(list(daemon.ports), ["udp"])
+            with datagram_peer(daemon.udp) as peer:
+                self.assertEqual(ask(peer, b"x"), b"x")
+            with self.assertRaises(ConnectionRefusedError):
+                connect(daemon.udp)
+
+    def test_several_addresses(self):
+        with harness.Daemon("--listen=127.0.0.1:0", "--listen=[::1]:0", "--no-udp") as daemon:
+            lines = daemon.lines.matching("^LISTEN: ")
+            for host, text in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")):
+                port = next(int(line.rsplit(":", 1)[1]) for line in lines if text in line)
+                with connect(port, host) as peer:
+                    self.assertEqual(echo(peer, b"x"), b"x")
+
+    def test_an_address_without_a_port_takes_the_port_option(self):
+        with harness.Daemon("--listen=127.0.0.5", "--listen=::1", "--port=0") as daemon:
+            with connect(daemon.tcp, "127.0.0.5") as peer:
+                self.assertEqual(echo(peer, b"x"), b"x")
+            with self.assertRaises(ConnectionRefusedError):
+                connect(daemon.tcp, "127.0.0.1")
+
+    def test_the_port_is_free_again_at_once(self):
+        with harness.Daemon() as daemon:
+            port = daemon.tcp
+            peers = [connect(port) for _ in range(3)]
+            self.assertEqual(echo(peers[0], b"x"), b"x")
+        with harness.Daemon(f"--port={port}") as daemon:
+            self.assertEqual(daemon.tcp, port)
+        for peer in peers:
+            peer.close()
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,144 @@
+"""SIGTERM and SIGINT drain; SIGHUP and SIGUSR1 only speak."""
+import os
+import signal
+import socket
+import unittest
+
+import harness
+import proc
+from peers import ask, connect, converse, datagram_peer, echo, ending, fill, payload, receive, receive_all
+
+BACKLOG = 50
+
+
+def refuses(port):
+    try:
+        connect(port).close()
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+    return False
+
+
+class Drain(unittest.TestCase):
+    def draining(self, daemon, number=signal.SIGTERM):
+        daemon.signal(number)
+        harness.wait_until(lambda: proc.bound_port(daemon.pid, "tcp") is None, "the listener to close")
+
+    def test_without_connections_it_ends_at_once(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with harness.Daemon("--drain-timeout=1h") as daemon:
+                daemon.signal(number)
+                self.assertEqual(daemon.wait_exit(), 0)
+
+    def test_open_connections_and_datagrams_are_served_until_the_last_one_closes(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with harness.Daemon("--drain-timeout=1h", "--log-connections") as daemon:
+                with connect(daemon.tcp) as first, connect(daemon.tcp) as second:
+                    self.assertEqual(echo(first, b"a") + echo(second, b"b"), b"ab")
+                    self.draining(daemon, number)
+                    self.assertTrue(refuses(daemon.tcp))
+                    self.assertEqual(echo(first, b"still"), b"still")
+                    with datagram_peer(daemon.udp) as peer:
+                        self.assertEqual(ask(peer, b"datagram"), b"datagram")
+                    data = payload(1 << 20)
+                    self.assertTrue(converse(second, data) == data, "other bytes came back")
+                    first.shutdown(socket.SHUT_WR)
+                    self.assertEqual(ending(first), "fin")
+                self.assertEqual(daemon.wait_exit(), 0)
+                self.assertEqual(len(daemon.lines.matching("^EXIT: .* reason=eof$")), 2)
+
+    def test_half_open_connections_get_all_their_bytes(self):
+        """A peer that has finished sending, and has not read yet."""
+        with harness.Daemon("--drain-timeout=1h") as daemon:
+            with connect(daemon.tcp, receive_buffer=4096) as peer:
+                data = payload(200000)
+                peer.sendall(data)
+                peer.shutdown(socket.SHUT_WR)
+                harness.wait_until(lambda: daemon.stats()["tcp_received_bytes"] == len(data),
+                                   "all bytes to arrive")
+                self.draining(daemon)
+                self.assertTrue(receive_all(peer) == data, "other bytes came back")
+            self.assertEqual(daemon.wait_exit(), 0)
+
+    def test_the_backlog_is_emptied_first(self):
+        """Connections that the kernel has completed but the daemon has not accepted are no less open."""
+        with harness.Daemon("--drain-timeout=1h") as daemon:
+            daemon.signal(signal.SIGSTOP)
+            peers = [connect(daemon.tcp) for _ in range(BACKLOG)]
+            for number, peer in enumerate(peers):
+                peer.sendall(b"%d" % number)
+            daemon.signal(signal.SIGTERM)
+            daemon.signal(signal.SIGCONT)
+            for number, peer in enumerate(peers):
+                self.assertEqual(receive(peer, len(b"%d" % number)), b"%d" % number)
+                peer.shutdown(socket.SHUT_WR)
+                self.assertEqual(ending(peer), "fin")
+                peer.close()
+            self.assertEqual(daemon.wait_exit(), 0)
+
+    def test_a_second_signal_ends_at_once(self):
+        for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)):
+            with harness.Daemon("--drain-timeout=1h") as daemon, connect(daemon.tcp) as peer:
+                self.assertEqual(echo(peer, b"x"), b"x")
+                self.draining(daemon, first)
+                self.assertEqual(echo(peer, b"y"), b"y")
+                daemon.signal(second)
+                self.assertEqual(daemon.wait_exit(), 0)
+                self.assertEqual(ending(peer), "fin")
+
+    def test_at_the_timeout_fin_to_the_idle_and_reset_to_those_with_bytes_pending(self):
+        with harness.Daemon("--drain-timeout=300ms", "--log-connections") as daemon:
+            with connect(daemon.tcp) as idle, connect(daemon.tcp, receive_buffer=4096) as stuck:
+                self.assertEqual(echo(idle, b"x"), b"x")
+                # until the daemon cannot get rid of what it has received
+                while True:
+                    fill(stuck, 8 << 20)
+                    numbers = daemon.stats()
+                    if numbers["tcp_received_bytes"] > numbers["tcp_sent_bytes"]:
+                        break
+                daemon.signal(signal.SIGTERM)
+                self.assertEqual(daemon.wait_exit(), 0)
+                self.assertEqual(ending(idle), "fin")
+                self.assertEqual(ending(stuck), "reset")
+            ends = daemon.lines.matching("^EXIT: .* reason=drain$")
+            self.assertEqual(len(ends), 2, daemon.text())
+
+    def test_a_drain_timeout_of_zero_ends_at_once(self):
+        with harness.Daemon("--drain-timeout=0") as daemon, connect(daemon.tcp) as peer:
+            self.assertEqual(echo(peer, b"x"), b"x")
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(daemon.wait_exit(), 0)
+            self.assertEqual(ending(peer), "fin")
+
+
+class Others(unittest.TestCase):
+    def test_hangup_has_nothing_to_reload_and_changes_nothing(self):
+        with harness.Daemon() as daemon, connect(daemon.tcp) as peer:
+            before = len(daemon.lines.all)
+            daemon.signal(signal.SIGHUP)
+            self.assertIn("reload", daemon.lines.wait("(?i)reload", start=before)[0])
+            self.assertEqual(echo(peer, b"x"), b"x")
+
+    def test_usr1_tells_every_number(self):
+        with harness.Daemon() as daemon, connect(daemon.tcp) as peer, datagram_peer(daemon.udp) as other:
+            echo(peer, b"12345")
+            ask(other, b"x")
+            numbers = daemon.stats()
+            expected = {"tcp_open": 1, "tcp_accepted": 1, "tcp_received_bytes": 5, "tcp_sent_bytes": 5,
+                        "udp_received": 1, "udp_answered": 1}
+            self.assertEqual({name: numbers.get(name) for name in expected}, expected)
+
+    def test_a_storm_of_signals_loses_no_byte(self):
+        with harness.Daemon() as daemon, connect(daemon.tcp) as peer:
+            data = payload(1 << 22)
+            answer, position = [], 0
+            while position < len(data):
+                for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
+                    os.kill(daemon.pid, number)
+                answer.append(echo(peer, data[position:position + 65536]))
+                position += 65536
+            self.assertTrue(b"".join(answer) == data, "other bytes came back")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,144 @@
+"""Which system calls an echo makes, counted by strace. Release only."""
+import collections
+import os
+import re
+import shutil
+import socket
+import tempfile
+import unittest
+
+import harness
+from peers import ask, connect, converse, datagram_peer, echo, payload
+
+CALL = re.compile(r"^\d*\s*(\w+)\((\d+)?.*?(?: = (-?\d+)(?: (E\w+))?.*)?$")
+RECEIVE = {"read", "recvfrom", "recv", "recvmsg", "readv"}
+SEND = {"write", "sendto", "send", "sendmsg", "writev"}
+
+
+class Traced:
+    """A daemon under strace, and the calls that it has made."""
+
+    def __init__(self, *options):
+        harness.require(shutil.which("strace"), "strace is not installed")
+        self.scratch = tempfile.TemporaryDirectory()
+        self.log = os.path.join(self.scratch.name, "calls")
+        self.daemon = harness.Daemon(*options, wrapper=("strace", "-D", "-f", "-qq", "-s0", "-o", self.log))
+
+    def __enter__(self):
+        self.daemon.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self.daemon.__exit__(*error)
+        self.scratch.cleanup()
+
+    def calls(self):
+        """(name, first argument, result, error) of each call so far."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return [match.groups() for line in file if (match := CALL.match(line.rstrip()))]
+
+
+class SystemCalls(unittest.TestCase):
+    ECHOES = 2000
+
+    def test_three_an_echo(self):
+        with Traced() as traced, connect(traced.daemon.tcp) as peer:
+            for _ in range(20):
+                echo(peer, bytes(37))
+            before = len(traced.calls())
+            for _ in range(self.ECHOES):
+                self.assertEqual(echo(peer, bytes(37)), bytes(37))
+            made = traced.calls()[before:]
+            names = collections.Counter(name for name, *_ in made)
+            print(f"{len(made) / self.ECHOES:.3f} system calls an echo: {dict(names)}", flush=True)
+            # a tick of the slow sweep is one more now and then
+            self.assertLessEqual(len(made), 3.01 * self.ECHOES + 20, names)
+            self.assertEqual(names["epoll_ctl"], 0)
+            self.assertEqual([call for call in made if call[3] == "EAGAIN"], [])
+
+    def test_nothing_but_wait_receive_and_send_with_many_connections(self):
+        with Traced() as traced:
+            peers = [connect(traced.daemon.tcp) for _ in range(50)]
+            for peer in peers:
+                echo(peer, b"x")
+            before = len(traced.calls())
+            for _ in range(40):
+                for peer in peers:
+                    peer.sendall(b"12345678")
+                for peer in peers:
+                    self.assertEqual(peer.recv(100), b"12345678")
+            made = traced.calls()[before:]
+            self.assertLessEqual({name for name, *_ in made}, {"epoll_wait", "epoll_pwait"} | RECEIVE | SEND)
+            self.assertLessEqual(len(made), 3.01 * 40 * 50 + 20)
+            self.assertEqual([call for call in made if call[3] == "EAGAIN"], [])
+            for peer in peers:
+                peer.close()
+
+    def test_in_bulk_each_connection_moves_once_a_turn(self):
+        """Two streams and a small client: in no turn does a connection receive or send twice, or a lot."""
+        ring = 256 << 10
+        with Traced(f"--buffer-size={ring}") as traced, connect(traced.daemon.tcp) as peer:
+            data = payload(1 << 24)
+            self.assertTrue(converse(peer, data) == data, "other bytes came back")
+            turn, most = collections.Counter(), 0
+            for name, first, result, _ in traced.calls():
+                if name.startswith("epoll_") and "wait" in name:
+                    turn.clear()
+                elif name in RECEIVE | SEND and result and int(result) > 0:
+                    way = "in" if name in RECEIVE else "out"
+                    turn[first, way] += 1
+                    most = max(most, int(result))
+                    self.assertLessEqual(turn[first, way], 1, (name, first))
+            self.assertLessEqual(most, ring)
+            self.assertGreater(most, 0)
+
+    def test_writability_is_asked_for_only_while_bytes_wait(self):
+        with Traced() as traced, connect(traced.daemon.tcp, receive_buffer=4096) as peer:
+            data = payload(1 << 22)
+            self.assertTrue(converse(peer, data, finish=False) == data, "other bytes came back")
+            echo(peer, b"x")
+            before = len(traced.calls())
+            for _ in range(100):
+                echo(peer, b"x")
+            self.assertEqual([call for call in traced.calls()[before:] if call[0] == "epoll_ctl"], [])
+
+    def test_a_datagram_costs_a_wait_a_receive_and_a_send(self):
+        with Traced() as traced, datagram_peer(traced.daemon.udp) as peer:
+            ask(peer, b"x")
+            before = len(traced.calls())
+            for _ in range(500):
+                self.assertEqual(ask(peer, b"12345678"), b"12345678")
+            made = traced.calls()[before:]
+            names = collections.Counter(name for name, *_ in made)
+            self.assertLessEqual(len(made), 3.01 * 500 + 20, names)
+            self.assertEqual(names["epoll_ctl"], 0)
+
+    def test_accepted_connections_need_no_setsockopt(self):
+        """What a connection needs is inherited from the listener."""
+        with Traced() as traced:
+            before = len(traced.calls())
+            for _ in range(20):
+                with connect(traced.daemon.tcp) as peer:
+                    self.assertEqual(echo(peer, b"x"), b"x")
+            names = collections.Counter(name for name, *_ in traced.calls()[before:])
+            self.assertEqual((names["setsockopt"], names["fcntl"]), (0, 0), names)
+            self.assertEqual(names["accept4"] >= 20, True, names)
+
+    def test_at_most_64_accepts_a_turn(self):
+        with Traced() as traced:
+            traced.daemon.signal(19)
+            peers = [connect(traced.daemon.tcp) for _ in range(300)]
+            traced.daemon.signal(18)
+            for peer in peers:
+                with peer:
+                    self.assertEqual(echo(peer, b"x"), b"x")
+            accepts, most = 0, 0
+            for name, _, result, _ in traced.calls():
+                accepts = 0 if "epoll" in name and "wait" in name else accepts + (name == "accept4")
+                most = max(most, accepts)
+            self.assertLessEqual(most, 64)
+            self.assertGreater(most, 1)
+
+
+if __name__ == "__main__":
+    harness.main()
