@@ -28,8 +28,7 @@ alloc_count_start(void)
 
 	if (file_fd < 0)
 		return;
-	void *shared =
-		mmap(NULL, sizeof(*counter), PROT_READ | PROT_WRITE, MAP_SHARED, file_fd, 0);
+	void *shared = mmap(NULL, sizeof(*counter), PROT_READ | PROT_WRITE, MAP_SHARED, file_fd, 0);
 	if (shared != MAP_FAILED)
 		counter = shared;
 	close(file_fd);

@@ -19,7 +19,7 @@ RELEASE = os.environ.get("ECHOD_BUILD") == "release"
 DEADLINE = 60  # seconds
 ALL_SKIPPED = 77  # the exit status that ctest takes as "skipped"
 
-LISTEN = re.compile(r"LISTEN: proto=(tcp|udp) address=(\S+):(\d+)$")
+LISTEN = re.compile(r"LISTEN: proto=(\w+) address=\S*?(?::(\d+))?$")
 TROUBLE = re.compile(r"Sanitizer|runtime error:|SUMMARY:|[Aa]ssert|^ERROR")
 SANITIZER_STATUS = 86  # none of the daemon's own
 
@@ -125,8 +125,9 @@ class Daemon:
         try:
             if self.lines:
                 for line in self.lines.wait(LISTEN, listens) if listens else []:
-                    protocol, _, port = LISTEN.search(line).groups()
-                    self.ports.setdefault(protocol, int(port))
+                    protocol, port = LISTEN.search(line).groups()
+                    if port:
+                        self.ports.setdefault(protocol, int(port))
             self._wait_for_handlers()
         except BaseException:
             self.kill()

@@ -13,9 +13,9 @@ FLOORS = (
     ("connection", "reflector", "sources"),
     ("io",),
     ("options", "listener", "limits", "service"),
-    ("pool", "ring", "bucket", "stats", "log"),
-    ("option_table",),
-    ("address", "units"),
+    ("pool", "ring", "stats", "log"),
+    ("bucket", "option_table"),
+    ("address", "units", "clock"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/)?(\w+)\.h[>"]', re.M)
