@@ -15,7 +15,8 @@ FLOORS = (
     ("options", "listener", "limits", "service"),
     ("pool", "ring", "stats", "log"),
     ("bucket", "option_table"),
-    ("address", "units", "clock"),
+    ("address",),
+    ("units", "clock"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/)?(\w+)\.h[>"]', re.M)

@@ -8,7 +8,7 @@ import unittest
 
 import harness
 import proc
-from peers import connect, converse, echo, ending, payload
+from peers import connect, converse, echo, payload
 
 TRACED = {"ASAN_OPTIONS": "detect_leaks=0"}  # leaks cannot be looked for under ptrace
 
@@ -134,22 +134,6 @@ class Gate(unittest.TestCase):
                     self.assertLess(count() - before, 500 * 4)
                     for peer in waiting:
                         peer.close()
-
-    def test_per_source(self):
-        with harness.Daemon("--max-connections-per-source=2") as daemon:
-            first, second = connect(daemon.tcp), connect(daemon.tcp)
-            self.assertEqual(echo(first, b"a") + echo(second, b"b"), b"ab")
-            for _ in range(3):
-                with connect(daemon.tcp) as third:
-                    self.assertIn(ending(third), ("fin", "reset"))
-            with connect(daemon.tcp, source="127.0.0.2") as other, connect(daemon.tcp, "::1") as sixth:
-                self.assertEqual(echo(other, b"c") + echo(sixth, b"d"), b"cd")
-            self.assertEqual(echo(first, b"e"), b"e")
-            first.close()
-            daemon.wait_stats(lambda now: now["tcp_open"] == 1, "the others to leave")
-            with connect(daemon.tcp) as third:
-                self.assertEqual(echo(third, b"f"), b"f")
-            second.close()
 
     def test_accept_rate_delays_and_serves_all(self):
         """The k-th newcomer cannot have come in earlier than the rate allows; a slow machine is later."""
