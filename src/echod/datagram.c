@@ -60,6 +60,17 @@ prepare(struct batch *batch, size_t i)
 	};
 }
 
+/*
+ * A datagram that was queued before the socket was handed over and IP_PKTINFO set tells where it
+ * was sent to, but not which address of ours that is. Only a broadcast's differ, and the kernel
+ * does not send from a broadcast address (EINVAL).
+ */
+static struct in_addr
+local_address(const struct in_pktinfo *info)
+{
+	return info->ipi_spec_dst.s_addr == INADDR_ANY ? info->ipi_addr : info->ipi_spec_dst;
+}
+
 static struct arrival
 find_arrival(struct msghdr *message)
 {
@@ -95,7 +106,7 @@ judge(const struct datagrams *datagrams, const struct msghdr *message, const str
 	if (address_as_ipv4(from, &ipv4) && arrival->v4) {
 		datagram.source = mapped(ipv4);
 		datagram.hit = mapped(arrival->v4->ipi_addr);
-		datagram.local = mapped(arrival->v4->ipi_spec_dst);
+		datagram.local = mapped(local_address(arrival->v4));
 		interface = (unsigned)arrival->v4->ipi_ifindex;
 	} else if (from->any.sa_family == AF_INET6 && arrival->v6) {
 		datagram.source = from->in6.sin6_addr;
@@ -157,7 +168,7 @@ address_reply(struct msghdr *reply, const struct address *from, const struct arr
 	struct in_addr ipv4;
 
 	if (address_as_ipv4(from, &ipv4) && arrival->v4) {
-		struct in_pktinfo info = {.ipi_spec_dst = arrival->v4->ipi_spec_dst};
+		struct in_pktinfo info = {.ipi_spec_dst = local_address(arrival->v4)};
 
 		append_control(reply, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 	} else if (arrival->v6) {

@@ -70,9 +70,8 @@ source_is_good(const struct reflector_datagram *datagram)
 static bool
 destination_is_good(const struct reflector_datagram *datagram)
 {
-	if (is_v4(&datagram->hit))
-		return memcmp(&datagram->hit, &datagram->local, sizeof(datagram->hit)) == 0;
-	return !IN6_IS_ADDR_MULTICAST(&datagram->hit);
+	return is_host(&datagram->hit) &&
+	       memcmp(&datagram->hit, &datagram->local, sizeof(datagram->hit)) == 0;
 }
 
 enum reflector_verdict
