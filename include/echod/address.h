@@ -40,6 +40,10 @@ int address_parse(const char *text, uint16_t default_port, struct address *addre
  */
 char *address_format(const struct address *address, char *text, size_t size);
 
+/* What is spoken over a socket of this type (SOCK_STREAM or SOCK_DGRAM): "tcp" or "udp"; "stream"
+ * or "datagram" for families other than the internet's. */
+const char *address_protocol(const struct address *address, int type);
+
 /* The port in host order; 0 for families without ports. */
 uint16_t address_port(const struct address *address);
 void address_set_port(struct address *address, uint16_t port);

@@ -37,7 +37,4 @@ int listeners_open(
 void listeners_close(struct listeners *listeners);
 void listener_close(struct listener *listener);
 
-/* "tcp" or "udp"; "stream" or "datagram" for families other than the internet's. */
-const char *listener_protocol(const struct listener *listener);
-
 #endif

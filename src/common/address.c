@@ -42,9 +42,8 @@ address_parse(const char *text, uint16_t default_port, struct address *address)
 	char copy[ADDRESS_TEXT_SIZE], *host, *port_text;
 	uint64_t port = default_port;
 
-	if (strlen(text) >= sizeof(copy))
+	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
 		return -EINVAL;
-	strcpy(copy, text);
 	if (split(copy, &host, &port_text) < 0)
 		return -EINVAL;
 	if (port_text && (units_parse_count(port_text, &port) < 0 || port > UINT16_MAX))
@@ -96,6 +95,17 @@ address_format(const struct address *address, char *text, size_t size)
 		snprintf(text, size, "family=%u", address->any.sa_family);
 	}
 	return text;
+}
+
+const char *
+address_protocol(const struct address *address, int type)
+{
+	int family = address->any.sa_family;
+	bool internet = family == AF_INET || family == AF_INET6;
+
+	if (type == SOCK_STREAM)
+		return internet ? "tcp" : "stream";
+	return internet ? "udp" : "datagram";
 }
 
 uint16_t

@@ -140,10 +140,11 @@ explain_refusal(const struct option_table *table, int outcome, int refused, cons
 static const struct option_spec *
 find_letter(const struct option_table *table, int letter)
 {
-	for (size_t i = 0; i < table->n_specs; i++)
-		if (table->specs[i].letter == letter)
-			return &table->specs[i];
-	return NULL;
+	size_t i = 0;
+
+	while (table->specs[i].letter != letter) /* getopt returns no others */
+		i++;
+	return &table->specs[i];
 }
 
 /* getopt's view of the table. */

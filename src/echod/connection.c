@@ -247,16 +247,14 @@ log_exit(const struct connections *all, const struct connection *c, const char *
 	const struct detail *detail = detail_of(all, c);
 	struct address peer = {.length = sizeof(detail->peer.any.sa_family)};
 	uint64_t duration_ms = (clock_now_ns() - detail->opened_ns) / NS_PER_MS;
-	bool internet =
-	        detail->peer.any.sa_family == AF_INET || detail->peer.any.sa_family == AF_INET6;
+	unsigned long long sent = c->sent, received = sent + io_held(&c->stream);
 	char text[ADDRESS_TEXT_SIZE];
 
 	peer.in6 = detail->peer.in6;
 	log_line(LOG_NOTICE, "EXIT: proto=%s from=%s duration=%llu.%03u rx=%llu tx=%llu reason=%s",
-	        internet ? "tcp" : "stream", address_format(&peer, text, sizeof(text)),
-	        (unsigned long long)(duration_ms / 1000), (unsigned)(duration_ms % 1000),
-	        (unsigned long long)(c->sent + io_held(&c->stream)), (unsigned long long)c->sent,
-	        reason);
+	        address_protocol(&peer, SOCK_STREAM), address_format(&peer, text, sizeof(text)),
+	        (unsigned long long)(duration_ms / 1000), (unsigned)(duration_ms % 1000), received,
+	        sent, reason);
 }
 
 void

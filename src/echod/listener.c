@@ -21,17 +21,6 @@ enum {
 	FREE_PORT_ATTEMPTS = 32,
 };
 
-const char *
-listener_protocol(const struct listener *listener)
-{
-	int family = listener->address.any.sa_family;
-	bool internet = family == AF_INET || family == AF_INET6;
-
-	if (listener->type == SOCK_STREAM)
-		return internet ? "tcp" : "stream";
-	return internet ? "udp" : "datagram";
-}
-
 void
 listener_close(struct listener *listener)
 {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,10 +29,11 @@ static bool
 journal_reads(const struct stat *status)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long device, inode;
+	char own[64];
 
-	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	       device == status->st_dev && inode == status->st_ino;
+	snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)status->st_dev,
+	        (unsigned long long)status->st_ino);
+	return stream && strcmp(stream, own) == 0;
 }
 
 /*
@@ -103,6 +105,7 @@ format_line(int priority, uint64_t suppressed, const char *format, va_list argum
 	if (log_state.is_journal)
 		length = (size_t)snprintf(line, sizeof(line), "<%d>", priority);
 	start = length;
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): both callers have started it */
 	length += (size_t)vsnprintf(line + length, room - length, format, arguments);
 	if (length >= room)
 		length = room - 1;

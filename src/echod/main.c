@@ -36,10 +36,13 @@ announce(const struct listeners *listeners)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
-	for (size_t i = 0; i < listeners->count; i++)
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *listener = &listeners->all[i];
+
 		log_line(LOG_INFO, "LISTEN: proto=%s address=%s",
-		        listener_protocol(&listeners->all[i]),
-		        address_format(&listeners->all[i].address, text, sizeof(text)));
+		        address_protocol(&listener->address, listener->type),
+		        address_format(&listener->address, text, sizeof(text)));
+	}
 }
 
 static enum exit_code

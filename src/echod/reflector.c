@@ -31,8 +31,8 @@ reflector_ports_init(struct reflector_ports *ports)
 	static const uint16_t services[] = {1900, 2049, 3702, 5353, 5355, 11211};
 
 	*ports = (struct reflector_ports){0};
-	for (uint16_t port = 0; port < PRIVILEGED_PORTS; port++)
-		reflector_ports_refuse(ports, port);
+	for (unsigned port = 0; port < PRIVILEGED_PORTS; port++)
+		reflector_ports_refuse(ports, (uint16_t)port);
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
 		reflector_ports_refuse(ports, services[i]);
 }
