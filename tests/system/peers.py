@@ -64,6 +64,7 @@ def echo(peer, data):
 def converse(peer, data, finish=True):
     """Sends data and reads at the same time; finish: half-closes, and reads to the end of the stream."""
     parts, received, sent, open_to_send = [], 0, 0, True
+    data, poll = memoryview(data), select.poll()
     peer.setblocking(False)
     try:
         while True:
@@ -73,12 +74,13 @@ def converse(peer, data, finish=True):
                     peer.shutdown(socket.SHUT_WR)
             if not finish and received >= len(data):
                 break
-            readable, writable, _ = select.select([peer], [peer] if open_to_send else [], [], DEADLINE)
-            if not readable and not writable:
+            poll.register(peer, select.POLLIN | (select.POLLOUT if open_to_send else 0))
+            ready = poll.poll(DEADLINE * 1000)
+            if not ready:
                 raise TimeoutError(f"stuck after {sent} bytes out and {received} in")
-            if writable:
+            if ready[0][1] & select.POLLOUT and open_to_send:
                 sent += peer.send(data[sent:sent + CHUNK])
-            if readable:
+            if ready[0][1] & ~select.POLLOUT:
                 part = peer.recv(CHUNK)
                 if not part:
                     break
