@@ -91,6 +91,25 @@ class Several(unittest.TestCase):
                 self.assertEqual(late.recv(10), b"late")
                 late.close()
 
+    def test_datagrams_that_came_before_the_daemon_are_answered(self):
+        """The datagram that makes systemd start the daemon is there before any option is set on the socket."""
+        mapped = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        mapped.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        with mapped, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+            mapped.bind(("::", 0))
+            plain.bind(("127.0.0.1", 0))
+            peers = [datagram_peer(sock.getsockname()[1], host)
+                     for sock, host in ((plain, "127.0.0.1"), (mapped, "127.0.0.1"), (mapped, "::1"))]
+            for peer in peers:
+                peer.send(b"early")
+            with harness.Daemon(**handed([plain, mapped]), listens=2) as daemon:
+                daemon.wait_stats(lambda now: now["udp_received"] == 3, "them to be read")
+                self.assertEqual(daemon.stats()["udp_answered"], 3)
+                for peer in peers:
+                    self.assertEqual(peer.recv(10), b"early")
+                    self.assertEqual(ask(peer, b"late"), b"late")
+                    peer.close()
+
     def test_handed_over_connections_get_what_own_ones_get(self):
         """Half-close, urgent bytes and limits do not depend on who opened the listener."""
         with stream(socket.AF_INET, ("127.0.0.1", 0)) as listener:

@@ -1,4 +1,9 @@
-"""Peers that send and never read: what they can make the daemon and the kernel hold has a bound."""
+"""Peers that send and never read: what they can make the daemon and the kernel hold has a bound.
+
+For each of them the daemon holds its connection and at most a ring, all rings together at most
+--buffer-memory. The kernel holds what is to be sent, up to TCP_NOTSENT_LOWAT and the segments under
+way, and what is to be read, up to the largest receive buffer that it gives (tcp(7)).
+"""
 import unittest
 
 import harness
@@ -6,100 +11,102 @@ import proc
 from peers import connect, converse, echo, fill, payload
 
 RING = 64 << 10
-MEMORY = 16 << 20
-# What the kernel holds for one of them. To send: TCP_NOTSENT_LOWAT (128K) and the segments beyond it,
-# and what the peer's small window takes. To read: the receive buffer that it starts with.
-TO_SEND = 160 << 10
-TO_READ = 256 << 10
-OWN = 256  # bytes a connection of the daemon's own, rings apart: twice what an idle one may cost
+TO_SEND = (128 << 10) + (64 << 10)
+OWN = 256  # bytes a connection, rings apart: twice what an idle one may cost
+
+
+def most_to_read():
+    with open("/proc/sys/net/ipv4/tcp_rmem", encoding="ascii") as file:
+        return int(file.read().split()[2])
 
 
 class NeverReaders(unittest.TestCase):
-    def crowd(self, daemon, count, limit, peers):
-        """count peers that send until they are stuck, limit bytes at most, and never read."""
-        for number in range(count):
-            peers.append(connect(daemon.tcp, f"127.0.0.{1 + number % 4}", receive_buffer=2048, send_buffer=8192))
-            fill(peers[-1], limit)
+    def setUp(self):
+        self.peers = []
 
-    def settled(self, daemon, peers, limit):
-        """Waits until no peer can send on, and nothing moves in the daemon any more."""
-        last = {}
+    def tearDown(self):
+        for peer in self.peers:
+            peer.close()
 
-        def still():
+    def gather(self, port, count):
+        """More of them; their own buffers are small, so that what they send has to be held here."""
+        new = [connect(port, f"127.0.0.{1 + number % 4}", receive_buffer=2048, send_buffer=8192)
+               for number in range(count)]
+        self.peers += new
+        return new
+
+    def push(self, daemon, peers, limit, condition, what):
+        """They go on sending until the condition holds, but no more than limit bytes each."""
+        left = dict.fromkeys(peers, limit)
+
+        def step():
             for peer in peers:
-                fill(peer, limit)
-            numbers = daemon.stats()
-            same = last.get("moved") == (numbers["tcp_received_bytes"], numbers["tcp_sent_bytes"])
-            last["moved"] = numbers["tcp_received_bytes"], numbers["tcp_sent_bytes"]
-            return same
+                left[peer] -= fill(peer, left[peer]) if left[peer] > 0 else 0
+            return condition(daemon.stats())
 
-        harness.wait_until(still, "the never-readers to be stuck")
+        harness.wait_until(step, what)
+
+    def check_kernel(self, daemon, count):
+        held = proc.queues(daemon.tcp)
+        self.assertGreaterEqual(len(held), count)
+        to_send, to_read = [row[0] for row in held], [row[1] for row in held]
+        print("%d never-readers: the kernel holds at most %d KiB to send and %d KiB to read for one; "
+              "for all %d and %d MiB" % (len(held), max(to_send) >> 10, max(to_read) >> 10,
+                                         sum(to_send) >> 20, sum(to_read) >> 20), flush=True)
+        self.assertLessEqual(max(to_send), TO_SEND)
+        self.assertLessEqual(max(to_read), most_to_read())
+
+    def check_service(self, daemon):
+        for size in (1, 1000, 1 << 20):
+            with connect(daemon.tcp) as healthy:
+                data = payload(size)
+                self.assertTrue(converse(healthy, data) == data, "other bytes came back")
 
     def test_healthy_clients_beside_never_readers(self):
-        peers = []
-        with harness.Daemon(f"--buffer-size={RING}", f"--buffer-memory={MEMORY}") as daemon:
-            try:
-                self.crowd(daemon, 50, 4 << 20, peers)
-                self.settled(daemon, peers, 1 << 20)
-                for size in (1, 1000, 1 << 20, 1 << 22):
-                    with connect(daemon.tcp) as healthy:
-                        data = payload(size)
-                        self.assertTrue(converse(healthy, data) == data, "other bytes came back")
-                held = proc.queues(daemon.tcp)
-                self.assertGreaterEqual(len(held), 50)
-                self.assertLessEqual(max(to_send for to_send, _ in held), TO_SEND)
-                self.assertLessEqual(max(to_read for _, to_read in held), TO_READ)
-            finally:
-                for peer in peers:
-                    peer.close()
+        with harness.Daemon(f"--buffer-size={RING}") as daemon:
+            count = 50
+            # each has filled what the kernel would send, and its ring, and waits in the kernel again
+            enough = count * (RING + (128 << 10))
+            self.push(daemon, self.gather(daemon.tcp, count), 4 << 20,
+                      lambda now: now["tcp_received_bytes"] >= enough, "the never-readers to be stuck")
+            self.check_service(daemon)
+            self.check_kernel(daemon, count)
+            self.assertEqual(daemon.stats()["rings_lent"], count)
 
     def test_with_every_ring_lent_a_new_client_is_still_echoed(self):
-        peers = []
         with harness.Daemon(f"--buffer-size={RING}", f"--buffer-memory={4 * RING}") as daemon:
-            try:
-                self.crowd(daemon, 20, 4 << 20, peers)
-                self.settled(daemon, peers, 1 << 20)
-                numbers = daemon.stats()
-                # the rings are full: no more is held than they and the kernel have room for
-                self.assertGreaterEqual(numbers["tcp_received_bytes"] - numbers["tcp_sent_bytes"], RING)
-                self.assertLessEqual(numbers["tcp_received_bytes"] - numbers["tcp_sent_bytes"], 4 * RING)
-                with connect(daemon.tcp) as newcomer:
-                    self.assertEqual(echo(newcomer, b"hello"), b"hello")
-                    data = payload(1 << 22)
-                    self.assertTrue(converse(newcomer, data) == data, "other bytes came back")
-            finally:
-                for peer in peers:
-                    peer.close()
+            deep = self.gather(daemon.tcp, 20)
+            self.push(daemon, deep, 4 << 20, lambda now: now["rings_lent"] == 4, "every ring to be lent")
+            with connect(daemon.tcp) as newcomer:
+                self.assertEqual(echo(newcomer, b"hello"), b"hello")
+            self.check_service(daemon)
+            numbers = daemon.stats()
+            self.assertGreater(numbers["tcp_without_ring"], 0)
+            self.assertLessEqual(numbers["tcp_received_bytes"] - numbers["tcp_sent_bytes"], 4 * RING)
+            # who gets a ring back may use it
+            deep[0].close()
+            self.check_service(daemon)
 
     def test_10000_of_them_stay_within_the_bound(self):
-        count, limit = 10000, 40 << 10
+        """Enough of them send all they can to have every ring lent; the load of the others is small."""
+        count, deep, memory = 10000, 400, 16 << 20
         harness.require_files(count + 100)
-        peers = []
-        options = (f"--buffer-size={RING}", f"--buffer-memory={MEMORY}", f"--max-connections={count + 1}")
+        options = (f"--buffer-size={RING}", f"--buffer-memory={memory}", f"--max-connections={count + 9}")
         with harness.Daemon(*options) as daemon:
             empty = proc.resident(daemon.pid)
-            try:
-                self.crowd(daemon, count, limit, peers)
-                daemon.wait_stats(lambda now: now["tcp_open"] == count, "all to be accepted")
-                for peer in peers:
-                    fill(peer, limit // 4)
-                with connect(daemon.tcp) as healthy:
-                    data = payload(100000)
-                    self.assertTrue(converse(healthy, data) == data, "other bytes came back")
-                numbers = daemon.stats()
-                self.assertLessEqual(numbers["tcp_received_bytes"] - numbers["tcp_sent_bytes"], MEMORY)
-                if harness.RELEASE:
-                    grown = proc.resident(daemon.pid) - empty
-                    print(f"{count} never-readers: {grown >> 20} MiB more resident", flush=True)
-                    self.assertLessEqual(grown, MEMORY + count * OWN)
-                held = proc.queues(daemon.tcp)
-                self.assertGreaterEqual(len(held), count)
-                self.assertLessEqual(sum(to_send for to_send, _ in held), count * TO_SEND)
-                print("held by the kernel: %d KiB to send, %d KiB to read" % (
-                    sum(held_ for held_, _ in held) >> 10, sum(held_ for _, held_ in held) >> 10), flush=True)
-            finally:
-                for peer in peers:
-                    peer.close()
+            self.push(daemon, self.gather(daemon.tcp, deep), 512 << 10,
+                      lambda now: now["rings_lent"] == memory // RING, "every ring to be lent")
+            self.push(daemon, self.gather(daemon.tcp, count - deep), 16 << 10,
+                      lambda now: now["tcp_open"] == count, "all to be accepted")
+            self.check_service(daemon)
+            numbers = daemon.stats()
+            self.assertEqual(numbers["tcp_open"], count)
+            self.assertLessEqual(numbers["tcp_received_bytes"] - numbers["tcp_sent_bytes"], memory)
+            self.check_kernel(daemon, count)
+            if harness.RELEASE:
+                grown = proc.resident(daemon.pid) - empty
+                print(f"{count} never-readers: {grown >> 20} MiB more resident", flush=True)
+                self.assertLessEqual(grown, memory + count * OWN)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import collections
 import os
 import re
 import shutil
-import socket
+import signal
 import tempfile
 import unittest
 
@@ -126,11 +126,25 @@ class SystemCalls(unittest.TestCase):
             self.assertEqual((names["setsockopt"], names["fcntl"]), (0, 0), names)
             self.assertEqual(names["accept4"] >= 20, True, names)
 
+    def test_nothing_wakes_an_idle_daemon(self):
+        """Once the last connection has gone, it waits as long as libev ever does."""
+        with Traced() as traced:
+            with connect(traced.daemon.tcp) as peer:
+                self.assertEqual(echo(peer, b"x"), b"x")
+
+            def last_wait():
+                traced.daemon.stats()  # a wait is written down when it ends
+                with open(traced.log, encoding="utf-8", errors="replace") as file:
+                    waits = re.findall(r"epoll_p?wait\(.*, (-?\d+)(?:, NULL, \d+)?\) += ", file.read())
+                return int(waits[-1]) if waits else 0
+
+            harness.wait_until(lambda: last_wait() >= 10000 or last_wait() == -1, "a long wait")
+
     def test_at_most_64_accepts_a_turn(self):
         with Traced() as traced:
-            traced.daemon.signal(19)
+            traced.daemon.signal(signal.SIGSTOP)
             peers = [connect(traced.daemon.tcp) for _ in range(300)]
-            traced.daemon.signal(18)
+            traced.daemon.signal(signal.SIGCONT)
             for peer in peers:
                 with peer:
                     self.assertEqual(echo(peer, b"x"), b"x")
