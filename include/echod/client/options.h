@@ -1,0 +1,31 @@
+/* The command line of echod-client. */
+#ifndef ECHOD_CLIENT_OPTIONS_H
+#define ECHOD_CLIENT_OPTIONS_H
+
+#include "echod/option_table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client_options {
+	const char *host;
+	const char *message; /* NULL: size bytes of a pattern */
+	uint64_t size;       /* bytes, the message's too */
+	uint64_t count;      /* exchanges a flow; UINT64_MAX: until stopped */
+	uint64_t interval_ms, timeout_ms;
+	uint64_t port, source_port; /* source_port 0: any */
+	uint64_t dscp;
+	uint64_t flows; /* from as many source ports */
+	bool ipv4, ipv6, udp, json, quiet;
+	bool series; /* more than the one exchange */
+	bool sweep;
+};
+
+extern const struct option_table client_option_table;
+
+/* As option_table_read(), and checks what depends on more than one option. */
+enum option_outcome client_options_read(
+        struct client_options *options, int argc, char **argv, char *problem, size_t size);
+
+#endif

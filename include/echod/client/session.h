@@ -1,0 +1,61 @@
+/*
+ * A whole run of the client: the peer's addresses one after the other, on each all flows, until one
+ * address lets at least one flow in.
+ */
+#ifndef ECHOD_CLIENT_SESSION_H
+#define ECHOD_CLIENT_SESSION_H
+
+#include "echod/client/flow.h"
+#include "echod/client/options.h"
+
+enum { SESSION_MAX_ADDRESSES = 64 };
+
+/* Exit codes, as ping's. */
+enum session_outcome {
+	SESSION_CLEAN = 0,   /* all came back once and unchanged */
+	SESSION_UNCLEAN = 1, /* some did not */
+	SESSION_ERROR = 2,   /* none could be sent */
+};
+
+struct session;
+
+/* How a session tells what happens. */
+struct report {
+	void (*on_open)(const struct session *session, const struct flow *flow);
+	void (*on_exchange)(const struct session *session, const struct exchange *exchange);
+	void (*on_end)(const struct session *session);
+};
+
+struct session {
+	const struct client_options *options;
+	const struct report *report;
+	struct address addresses[SESSION_MAX_ADDRESSES];
+	size_t n_addresses, attempt; /* the one in use */
+	struct message message;
+	unsigned char scratch[2 * FLOW_SCRATCH_SIZE];
+	struct flow_plan plan;
+	struct flow *flows; /* options->flows of them */
+	size_t n_ended;
+	bool stopping;
+	uint64_t started_ns, ended_ns;
+	ev_signal interrupt, terminate;
+};
+
+/*
+ * Runs on the default loop until all exchanges are done or a signal ends it. Returns an exit code;
+ * errors are on stderr. A session is large: not for the stack.
+ */
+enum session_outcome session_run(
+        struct session *session, const struct client_options *options, const struct report *report);
+
+/* What all flows counted together. */
+struct tally session_tally(const struct session *session);
+
+/* In words: "connect to [::1]:50007: Connection refused". Returns text. */
+char *session_explain(
+        const struct session *session, const struct flow *flow, char *text, size_t size);
+
+/* The words for an error of a flow. */
+const char *session_reason(int error);
+
+#endif

@@ -1,0 +1,252 @@
+#include "echod/client/report.h"
+
+#include "echod/monotonic.h"
+#include "echod/reflection.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+static double
+ms(double ns)
+{
+	return ns / (double)NS_PER_MS;
+}
+
+static const char *
+peer(const struct session *session)
+{
+	static char text[ADDRESS_TEXT_SIZE];
+
+	return address_format(&session->plan.dial.to, text, sizeof(text));
+}
+
+/* As Python shows a string: the lecture's client prints what repr() makes of it. */
+static void
+print_quoted(const char *text)
+{
+	char quote = strchr(text, '\'') && !strchr(text, '"') ? '"' : '\'';
+
+	putchar(quote);
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '\n')
+			fputs("\\n", stdout);
+		else if (c == '\r')
+			fputs("\\r", stdout);
+		else if (c == '\t')
+			fputs("\\t", stdout);
+		else if (c == '\\' || c == (unsigned char)quote)
+			printf("\\%c", c);
+		else if (isprint(c))
+			putchar(c);
+		else
+			printf("\\x%02x", c);
+	}
+	putchar(quote);
+}
+
+static void
+on_open(const struct session *session, const struct flow *flow)
+{
+	const struct client_options *o = session->options;
+	bool first = session->n_ended == 0 && flow->tally.sent == 0 && flow->index == 0;
+
+	if (!o->series || o->sweep || !first)
+		return;
+	printf("ECHO %s (%s) over %s, %zu bytes an exchange", o->host, peer(session),
+	        o->udp ? "UDP" : "TCP", session->message.size);
+	if (!o->udp)
+		printf(", connected in %.3f ms", ms((double)flow->connect_ns));
+	putchar('\n');
+}
+
+/* What was wrong with it. */
+static void
+print_trouble(FILE *out, const struct session *session, const struct exchange *e)
+{
+	size_t size = session->message.size;
+
+	fputs(e->result == EXCHANGE_LOST ? "lost: " : "corrupted: ", out);
+	if (e->result == EXCHANGE_LOST && e->error)
+		fprintf(out, "%s\n", session_reason(e->error));
+	else if (e->result == EXCHANGE_LOST)
+		fprintf(out, "no echo within %g s\n", (double)session->options->timeout_ms / 1000.);
+	else if (e->length != size)
+		fprintf(out, "%zu bytes came back, %zu were sent\n", e->length, size);
+	else
+		fprintf(out, "byte %zu of %zu is not what was sent\n", e->same + 1, size);
+}
+
+/* The one exchange, as the lecture's client shows it. */
+static void
+print_single(const struct session *session, const struct exchange *e)
+{
+	if (e->result == EXCHANGE_LOST || e->result == EXCHANGE_CORRUPTED) {
+		fprintf(stderr, "echod-client: %s: ", peer(session));
+		print_trouble(stderr, session, e);
+	}
+	if (e->result != EXCHANGE_ECHOED || session->options->quiet)
+		return;
+	fputs("Received ", stdout);
+	if (session->message.text)
+		print_quoted(session->message.text);
+	else
+		printf("%zu bytes unchanged", session->message.size);
+	printf(" in %.3f ms\n", ms((double)e->rtt_ns));
+}
+
+static void
+print_numbered(const struct session *session, const struct exchange *e)
+{
+	printf("from %s: ", peer(session));
+	if (e->number != EXCHANGE_NO_NUMBER)
+		printf("seq=%llu ", (unsigned long long)e->number + 1);
+	switch (e->result) {
+	case EXCHANGE_ECHOED:
+		printf("time=%.3f ms%s\n", ms((double)e->rtt_ns),
+		        e->reordered ? " (overtaken)" : "");
+		break;
+	case EXCHANGE_DUPLICATED:
+		puts("again (duplicated)");
+		break;
+	case EXCHANGE_LATE:
+		puts("after all (late)");
+		break;
+	case EXCHANGE_LOST:
+	case EXCHANGE_CORRUPTED:
+		print_trouble(stdout, session, e);
+		break;
+	}
+}
+
+static void
+on_exchange(const struct session *session, const struct exchange *e)
+{
+	const struct client_options *o = session->options;
+
+	if (!o->series)
+		print_single(session, e);
+	else if (!o->quiet && !o->sweep)
+		print_numbered(session, e);
+}
+
+static double
+percent(uint64_t part, uint64_t whole)
+{
+	return whole > 0 ? 100. * (double)part / (double)whole : 0;
+}
+
+static void
+print_times(const struct tally *t)
+{
+	printf("rtt min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", ms((double)t->min_ns),
+	        ms(t->mean_ns), ms((double)t->max_ns), ms(tally_deviation_ns(t)));
+}
+
+static bool
+flow_is_bad(const struct flow *flow)
+{
+	return !flow->opened || !tally_is_clean(&flow->tally);
+}
+
+static void
+print_flows(const struct session *session)
+{
+	printf("%6s  %-24s %8s %8s %9s %9s %9s %9s ms\n", "flow", "source", "sent", "lost",
+	        "corrupted", "min", "avg", "max");
+	for (size_t i = 0; i < session->options->flows; i++) {
+		const struct flow *flow = &session->flows[i];
+		const struct tally *t = &flow->tally;
+		char source[ADDRESS_TEXT_SIZE];
+
+		if (session->options->quiet && !flow_is_bad(flow))
+			continue;
+		if (!flow->opened) {
+			printf("%6zu  %s\n", i + 1, session_reason(flow->error));
+			continue;
+		}
+		printf("%6zu  %-24s %8llu %8llu %9llu", i + 1,
+		        address_format(&flow->source, source, sizeof(source)),
+		        (unsigned long long)t->sent, (unsigned long long)t->lost,
+		        (unsigned long long)t->corrupted);
+		if (t->echoed > 0)
+			printf(" %9.3f %9.3f %9.3f", ms((double)t->min_ns), ms(t->mean_ns),
+			        ms((double)t->max_ns));
+		putchar('\n');
+	}
+}
+
+static void
+print_connect_time(const struct session *session)
+{
+	double sum = 0, min = 0, max = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < session->options->flows; i++) {
+		double time_ms = ms((double)session->flows[i].connect_ns);
+
+		if (!session->flows[i].opened)
+			continue;
+		min = n == 0 || time_ms < min ? time_ms : min;
+		max = time_ms > max ? time_ms : max;
+		sum += time_ms;
+		n++;
+	}
+	printf("connect min/avg/max = %.3f/%.3f/%.3f ms, ", min, sum / (double)n, max);
+}
+
+/* Loss that the peer's own limit may explain is not to be blamed on the network. */
+static void
+hint_at_rate(const struct session *session, const struct tally *t)
+{
+	double seconds = (double)(session->ended_ns - session->started_ns) / (double)NS_PER_S;
+	double units = (double)(session->message.size / REFLECTION_UNIT + 1);
+	double rate = (double)t->sent * units / seconds;
+	const struct address *to = &session->plan.dial.to;
+	struct in_addr ipv4;
+	bool loopback = address_as_ipv4(to, &ipv4) ? ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET
+	                                           : IN6_IS_ADDR_LOOPBACK(&to->in6.sin6_addr);
+
+	if (session->options->udp && t->lost > 0 && rate > REFLECTION_RATE && !loopback)
+		printf("note: echod answers a source at most %d datagrams (or %d bytes of each) a "
+		       "second unless its --udp-rate says otherwise; these were %.0f\n",
+		        REFLECTION_RATE, REFLECTION_UNIT, rate);
+}
+
+static void
+on_end(const struct session *session)
+{
+	const struct client_options *o = session->options;
+	struct tally t = session_tally(session);
+	size_t bad = 0;
+
+	if (!o->series)
+		return;
+	if (o->sweep)
+		print_flows(session);
+	for (size_t i = 0; i < o->flows; i++)
+		bad += flow_is_bad(&session->flows[i]);
+	printf("--- %s (%s) over %s ---\n", o->host, peer(session), o->udp ? "UDP" : "TCP");
+	if (o->sweep)
+		printf("%llu flows, %zu of them not clean; ", (unsigned long long)o->flows, bad);
+	printf("%llu sent, %llu echoed, %llu lost (%.3g %%), %llu corrupted, %llu duplicated, "
+	       "%llu reordered",
+	        (unsigned long long)t.sent, (unsigned long long)t.echoed,
+	        (unsigned long long)t.lost, percent(t.lost, t.sent),
+	        (unsigned long long)t.corrupted, (unsigned long long)t.duplicated,
+	        (unsigned long long)t.reordered);
+	if (t.late > 0)
+		printf(" (%llu of the lost came late)", (unsigned long long)t.late);
+	putchar('\n');
+	if (!o->udp)
+		print_connect_time(session);
+	if (t.echoed > 0)
+		print_times(&t);
+	else if (!o->udp)
+		puts("no rtt");
+	hint_at_rate(session, &t);
+}
+
+const struct report text_report = {on_open, on_exchange, on_end};

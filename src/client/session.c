@@ -1,0 +1,218 @@
+#include "echod/client/session.h"
+
+#include "echod/monotonic.h"
+#include "echod/resolver.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define STAGGER_S 0.001 /* between the starts of two flows: a burst would lose by itself */
+
+const char *
+session_reason(int error)
+{
+	switch (error) {
+	case -EPIPE:
+		return "closed by the peer";
+	case -ECANCELED:
+		return "stopped";
+	default:
+		return strerror(-error);
+	}
+}
+
+char *
+session_explain(const struct session *session, const struct flow *flow, char *text, size_t size)
+{
+	char peer[ADDRESS_TEXT_SIZE];
+
+	address_format(&session->plan.dial.to, peer, sizeof(peer));
+	snprintf(text, size, "%s %s: %s",
+	        flow->opened            ? "exchange with"
+	        : session->options->udp ? "send to"
+	                                : "connect to",
+	        peer, session_reason(flow->error));
+	return text;
+}
+
+/* It had more to do. */
+static bool
+ended_early(const struct flow *flow)
+{
+	return flow->error != 0 && flow->error != -ECANCELED &&
+	       (!flow->opened || flow->begun < flow->limit);
+}
+
+static void
+session_on_open(void *owner, const struct flow *flow)
+{
+	struct session *session = owner;
+
+	session->report->on_open(session, flow);
+}
+
+static void
+session_on_exchange(void *owner, const struct exchange *exchange)
+{
+	struct session *session = owner;
+
+	session->report->on_exchange(session, exchange);
+}
+
+static void
+session_on_end(void *owner, const struct flow *flow)
+{
+	struct session *session = owner;
+	char text[256];
+
+	/* of a sweep, the summary names them all; it is enough to say once what the first met */
+	if (ended_early(flow) && (!session->options->sweep || flow->index == 0))
+		fprintf(stderr, "echod-client: %s\n",
+		        session_explain(session, flow, text, sizeof(text)));
+	if (++session->n_ended == session->options->flows)
+		ev_break(session->plan.loop, EVBREAK_ALL);
+}
+
+static void
+session_on_signal(struct ev_loop *loop, ev_signal *signal, int revents)
+{
+	struct session *session = signal->data;
+	bool again = session->stopping;
+
+	(void)loop;
+	(void)revents;
+	session->stopping = true;
+	for (size_t i = 0; i < session->options->flows; i++)
+		again ? flow_abort(&session->flows[i]) : flow_stop(&session->flows[i]);
+}
+
+static void
+watch_signal(struct session *session, ev_signal *watcher, int number)
+{
+	ev_signal_init(watcher, session_on_signal, number);
+	watcher->data = session;
+	ev_signal_start(session->plan.loop, watcher);
+	ev_unref(session->plan.loop);
+}
+
+/* Returns whether the flows met somebody, or have to meet nobody any more. */
+static bool
+attempt(struct session *session)
+{
+	size_t n = session->options->flows;
+	bool met = false;
+
+	session->plan.dial.to = session->addresses[session->attempt];
+	session->plan.give_way = session->attempt + 1 < session->n_addresses;
+	session->n_ended = 0;
+	for (size_t i = 0; i < n; i++) {
+		flow_release(&session->flows[i]);
+		if (flow_start(&session->flows[i], &session->plan, i, STAGGER_S * (double)i) < 0)
+			return false;
+	}
+	ev_run(session->plan.loop, 0);
+	for (size_t i = 0; i < n; i++)
+		met |= session->flows[i].opened;
+	return met || session->stopping;
+}
+
+static void
+plan(struct session *session)
+{
+	const struct client_options *o = session->options;
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) < 0)
+		seed = monotonic_ns();
+	message_init(&session->message, o->message, o->size, seed);
+	session->plan = (struct flow_plan){
+	        .loop = EV_DEFAULT,
+	        .message = &session->message,
+	        .dial = {.datagram = o->udp, .dscp = (uint8_t)o->dscp},
+	        .source_port = (uint16_t)o->source_port,
+	        .count = o->count,
+	        .interval_ns = o->interval_ms * NS_PER_MS,
+	        .timeout_ns = o->timeout_ms * NS_PER_MS,
+	        .scratch = session->scratch,
+	        .owner = session,
+	        .on_open = session_on_open,
+	        .on_exchange = session_on_exchange,
+	        .on_end = session_on_end,
+	};
+}
+
+static enum session_outcome
+outcome(const struct session *session)
+{
+	struct tally tally = session_tally(session);
+	bool opened = false, early = false;
+
+	for (size_t i = 0; i < session->options->flows; i++) {
+		opened |= session->flows[i].opened;
+		early |= ended_early(&session->flows[i]);
+	}
+	if (!opened)
+		return SESSION_ERROR;
+	return early || !tally_is_clean(&tally) ? SESSION_UNCLEAN : SESSION_CLEAN;
+}
+
+static enum session_outcome
+fail(const char *what, const char *why)
+{
+	fprintf(stderr, "echod-client: %s: %s\n", what, why);
+	return SESSION_ERROR;
+}
+
+enum session_outcome
+session_run(
+        struct session *session, const struct client_options *options, const struct report *report)
+{
+	int family = options->ipv4 ? AF_INET : options->ipv6 ? AF_INET6 : AF_UNSPEC;
+	const char *problem;
+	enum session_outcome result;
+
+	memset(session, 0, sizeof(*session));
+	session->options = options;
+	session->report = report;
+	problem = resolver_find(options->host, (uint16_t)options->port, family, session->addresses,
+	        SESSION_MAX_ADDRESSES, &session->n_addresses);
+	if (problem)
+		return fail(options->host, problem);
+	plan(session);
+	if (!session->plan.loop)
+		return fail("event loop", "cannot be made");
+	session->flows = calloc(options->flows, sizeof(*session->flows));
+	if (!session->flows)
+		return fail("flows", strerror(ENOMEM));
+	for (size_t i = 0; i < options->flows; i++)
+		session->flows[i] = (struct flow){.plan = &session->plan, .peer_fd = -1};
+	watch_signal(session, &session->interrupt, SIGINT);
+	watch_signal(session, &session->terminate, SIGTERM);
+
+	session->started_ns = monotonic_ns();
+	while (!attempt(session) && session->attempt + 1 < session->n_addresses)
+		session->attempt++;
+	session->ended_ns = monotonic_ns();
+	result = outcome(session);
+	if (result != SESSION_ERROR)
+		report->on_end(session);
+
+	for (size_t i = 0; i < options->flows; i++)
+		flow_release(&session->flows[i]);
+	free(session->flows);
+	return result;
+}
+
+struct tally
+session_tally(const struct session *session)
+{
+	struct tally sum = {0};
+
+	for (size_t i = 0; i < session->options->flows; i++)
+		tally_add(&sum, &session->flows[i].tally);
+	return sum;
+}

@@ -1,0 +1,65 @@
+#include "echod/client/tally.h"
+
+#include <math.h>
+
+bool
+tally_echo(struct tally *tally, uint64_t number, uint64_t rtt_ns)
+{
+	double rtt = (double)rtt_ns, difference = rtt - tally->mean_ns;
+	bool overtaken = number < tally->next;
+
+	tally->echoed++;
+	tally->mean_ns += difference / (double)tally->echoed;
+	tally->square_sum += difference * (rtt - tally->mean_ns);
+	if (tally->echoed == 1 || rtt_ns < tally->min_ns)
+		tally->min_ns = rtt_ns;
+	if (rtt_ns > tally->max_ns)
+		tally->max_ns = rtt_ns;
+	if (overtaken)
+		tally->reordered++;
+	else
+		tally->next = number + 1;
+	return overtaken;
+}
+
+/* Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing variances (1979).
+ */
+static void
+add_times(struct tally *sum, const struct tally *tally)
+{
+	double a = (double)sum->echoed, b = (double)tally->echoed;
+	double difference = tally->mean_ns - sum->mean_ns;
+
+	sum->square_sum += tally->square_sum + difference * difference * a * b / (a + b);
+	sum->mean_ns += difference * b / (a + b);
+	if (sum->echoed == 0 || tally->min_ns < sum->min_ns)
+		sum->min_ns = tally->min_ns;
+	if (tally->max_ns > sum->max_ns)
+		sum->max_ns = tally->max_ns;
+}
+
+void
+tally_add(struct tally *sum, const struct tally *tally)
+{
+	if (tally->echoed > 0)
+		add_times(sum, tally);
+	sum->sent += tally->sent;
+	sum->echoed += tally->echoed;
+	sum->lost += tally->lost;
+	sum->late += tally->late;
+	sum->corrupted += tally->corrupted;
+	sum->duplicated += tally->duplicated;
+	sum->reordered += tally->reordered;
+}
+
+double
+tally_deviation_ns(const struct tally *tally)
+{
+	return tally->echoed > 0 ? sqrt(tally->square_sum / (double)tally->echoed) : 0;
+}
+
+bool
+tally_is_clean(const struct tally *tally)
+{
+	return tally->echoed == tally->sent && tally->corrupted == 0 && tally->duplicated == 0;
+}
