@@ -44,6 +44,9 @@ enum flight_verdict {
 int flight_init(struct flight *flight, size_t capacity);
 void flight_release(struct flight *flight);
 
+/* The number that the slot would carry next. */
+uint64_t flight_next(const struct flight *flight, size_t slot);
+
 /* Begins the slot's next number and returns it. The slot must not be pending. */
 uint64_t flight_begin(struct flight *flight, size_t slot, uint64_t now_ns);
 

@@ -26,12 +26,20 @@ flight_slot(const struct flight *flight, uint64_t number)
 }
 
 uint64_t
+flight_next(const struct flight *flight, size_t slot)
+{
+	const struct flight_slot *s = &flight->slots[slot];
+
+	return s->state == FLIGHT_NONE ? slot : s->number + flight->capacity;
+}
+
+uint64_t
 flight_begin(struct flight *flight, size_t slot, uint64_t now_ns)
 {
 	struct flight_slot *s = &flight->slots[slot];
 
 	assert(s->state != FLIGHT_PENDING);
-	s->number = s->state == FLIGHT_NONE ? slot : s->number + flight->capacity;
+	s->number = flight_next(flight, slot);
 	s->before = s->state;
 	s->state = FLIGHT_PENDING;
 	s->started_ns = now_ns;

@@ -1,0 +1,50 @@
+/*
+ * Opens many connections, a limited number at a time, so that the peer's backlog is not what is
+ * measured.
+ */
+#ifndef ECHOD_BENCH_OPENER_H
+#define ECHOD_BENCH_OPENER_H
+
+#include "echod/bench/histogram.h"
+#include "echod/bench/source_range.h"
+#include "echod/dial.h"
+
+#include <ev.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { OPENER_WIDTH = 128 };
+
+struct opening {
+	ev_io io;
+	uint64_t started_ns;
+};
+
+/* Set what is above the line, zero the rest; read all freely. */
+struct opener {
+	struct ev_loop *loop;
+	struct dial dial;
+	struct source_range sources;
+	uint64_t wanted;
+	uint64_t timeout_ns;
+	void *owner;
+	/* The socket is the owner's from then on. */
+	void (*on_open)(void *owner, int peer_fd);
+	/* All are open or have failed. May release the opener. */
+	void (*on_done)(void *owner);
+	/* ---- */
+	uint64_t begun, opened, failed;
+	int error; /* of the first that failed, as a negative errno */
+	struct histogram connect_ns;
+	ev_timer tick;
+	struct opening openings[OPENER_WIDTH];
+	size_t n_openings;
+};
+
+/* Begins. Callbacks come from the loop only. */
+void opener_start(struct opener *opener);
+
+/* Closes what is on its way; no callback comes any more. */
+void opener_stop(struct opener *opener);
+
+#endif

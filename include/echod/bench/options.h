@@ -1,0 +1,34 @@
+/* The command line of echod-bench. */
+#ifndef ECHOD_BENCH_OPTIONS_H
+#define ECHOD_BENCH_OPTIONS_H
+
+#include "echod/bench/source_range.h"
+#include "echod/option_table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bench_options {
+	const char *host;
+	uint64_t port;
+	uint64_t connections;
+	uint64_t size;        /* bytes a message */
+	uint64_t depth;       /* messages in flight a connection, in a closed loop */
+	uint64_t duration_ms; /* 0: until total messages are done */
+	uint64_t total;       /* messages; 0: as many as the duration allows */
+	uint64_t rate;        /* messages a second, an open loop; 0: a closed one */
+	uint64_t warmup_ms, timeout_ms;
+	uint64_t stats_pid; /* 0: none */
+	struct source_range sources;
+	const char *histogram_file; /* NULL: none */
+	bool ipv4, ipv6, udp, json;
+};
+
+extern const struct option_table bench_option_table;
+
+/* As option_table_read(), and checks what depends on more than one option. */
+enum option_outcome bench_options_read(
+        struct bench_options *options, int argc, char **argv, char *problem, size_t size);
+
+#endif

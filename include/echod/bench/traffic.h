@@ -1,0 +1,90 @@
+/*
+ * What all connections of a run share: what is sent, when, and what has become of it.
+ */
+#ifndef ECHOD_BENCH_TRAFFIC_H
+#define ECHOD_BENCH_TRAFFIC_H
+
+#include "echod/bench/histogram.h"
+#include "echod/bench/schedule.h"
+#include "echod/payload.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Messages. */
+struct counts {
+	uint64_t sent; /* in an open loop: due */
+	uint64_t echoed;
+	uint64_t lost;
+	uint64_t late; /* of the lost, those that came after all */
+	uint64_t corrupted;
+	uint64_t duplicated;
+};
+
+struct lane;
+
+struct traffic {
+	struct ev_loop *loop;
+	size_t size;         /* bytes a message */
+	size_t depth;        /* messages in flight a lane, in a closed loop */
+	bool open_loop;      /* messages are due by the schedule, however many are in flight */
+	bool running;        /* messages may begin */
+	uint64_t budget;     /* how many more */
+	uint64_t timeout_ns; /* what takes longer over UDP is lost */
+	size_t n_lanes;      /* message k of the schedule belongs to lane k % n_lanes, */
+	size_t capacity;     /* and a lane of datagrams can tell this many of its own apart */
+	struct schedule schedule;
+	struct counts counts;
+	uint64_t pending; /* begun and neither back nor given up */
+	struct histogram echo_ns;
+	struct payload payload;
+	unsigned char *scratch; /* where bytes are received: nothing stays in it */
+	size_t scratch_size;
+	struct datagram_batch *batch; /* of the datagram lanes */
+	int trouble;                  /* the first error met, as a negative errno, or 0 */
+	uint64_t n_troubles;
+	size_t n_broken; /* lanes that ended before their time */
+};
+
+/* count messages that started then are back now, unchanged. */
+static inline void
+traffic_echoed(struct traffic *traffic, uint64_t started_ns, uint64_t now_ns, uint64_t count)
+{
+	histogram_record(&traffic->echo_ns, now_ns > started_ns ? now_ns - started_ns : 0, count);
+	traffic->counts.echoed += count;
+	traffic->pending -= count;
+}
+
+/* count messages are back, changed. */
+static inline void
+traffic_corrupted(struct traffic *traffic, uint64_t count)
+{
+	traffic->counts.corrupted += count;
+	traffic->pending -= count;
+}
+
+static inline void
+traffic_begun(struct traffic *traffic, uint64_t count)
+{
+	traffic->counts.sent += count;
+	traffic->pending += count;
+	traffic->budget -= count;
+}
+
+static inline void
+traffic_lost(struct traffic *traffic, uint64_t count)
+{
+	traffic->counts.lost += count;
+	traffic->pending -= count;
+}
+
+static inline void
+traffic_trouble(struct traffic *traffic, int error)
+{
+	if (traffic->n_troubles++ == 0)
+		traffic->trouble = error;
+}
+
+#endif

@@ -1,0 +1,331 @@
+/*
+ * Messages over UDP, a batch of them in one call. Each carries its lane and its number, so that
+ * loss, duplication and the echo of somebody else's datagram are told apart.
+ */
+#include "echod/bench/lane.h"
+
+#include "echod/flight.h"
+#include "echod/monotonic.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	BATCH = 64,
+	RECEIVE_BUFFER = 8 * 1024 * 1024,
+};
+
+struct datagram_batch {
+	unsigned char keys[BATCH][PAYLOAD_KEY_SIZE];
+	struct iovec out[BATCH][2]; /* the key, and what follows it in the payload */
+	struct iovec in[BATCH];
+	struct mmsghdr out_headers[BATCH], in_headers[BATCH];
+};
+
+struct datagrams {
+	struct lane lane;
+	struct flight flight;
+	uint64_t begun;        /* in an open loop: how many are due */
+	uint64_t sent;         /* and how many of them were sent */
+	size_t n_free;         /* in a closed loop: the slots that carry nothing */
+	uint32_t free_slots[]; /* capacity of them */
+};
+
+static struct datagrams *
+datagrams_of(struct lane *lane)
+{
+	return (struct datagrams *)(void *)lane;
+}
+
+static size_t
+datagram_size(const struct traffic *traffic)
+{
+	size_t size = sizeof(struct datagrams) + traffic->capacity * sizeof(uint32_t);
+
+	return (size + _Alignof(struct datagrams) - 1) & ~(_Alignof(struct datagrams) - 1);
+}
+
+static int
+datagram_prepare(struct traffic *traffic)
+{
+	size_t room = traffic->size + 1; /* one more, to see that a datagram is too long */
+	struct datagram_batch *batch = calloc(1, sizeof(*batch));
+
+	traffic->batch = batch;
+	traffic->scratch_size = BATCH * room;
+	traffic->scratch = malloc(traffic->scratch_size);
+	if (!batch || !traffic->scratch)
+		return -ENOMEM;
+	for (size_t i = 0; i < BATCH; i++) {
+		batch->out[i][0] = (struct iovec){batch->keys[i], PAYLOAD_KEY_SIZE};
+		batch->out[i][1].iov_len = traffic->size - PAYLOAD_KEY_SIZE;
+		batch->out_headers[i].msg_hdr.msg_iov = batch->out[i];
+		batch->out_headers[i].msg_hdr.msg_iovlen = 2;
+		batch->in[i] = (struct iovec){traffic->scratch + i * room, room};
+		batch->in_headers[i].msg_hdr.msg_iov = &batch->in[i];
+		batch->in_headers[i].msg_hdr.msg_iovlen = 1;
+	}
+	return 0;
+}
+
+static void
+datagram_end(struct lane *lane)
+{
+	if (!lane->open)
+		return;
+	traffic_lost(lane->traffic, lane->pending);
+	lane->pending = 0;
+	lane->open = false;
+	ev_io_stop(lane->traffic->loop, &lane->io);
+	close(lane->io.fd);
+	flight_release(&datagrams_of(lane)->flight);
+}
+
+static void
+write_message(struct datagrams *datagrams, size_t i, uint64_t number)
+{
+	struct traffic *traffic = datagrams->lane.traffic;
+	struct datagram_batch *batch = traffic->batch;
+	uint64_t key = payload_key(datagrams->lane.index, number);
+	const void *bytes = payload_at(&traffic->payload, payload_position(key));
+
+	payload_key_write(key, batch->keys[i]);
+	/* an iovec has no const, sendmmsg does not write */
+	memcpy(&batch->out[i][1].iov_base, &bytes, sizeof(bytes));
+}
+
+/* Which slot the i-th message from now goes into. */
+static size_t
+slot_of(const struct datagrams *datagrams, size_t i)
+{
+	if (datagrams->lane.traffic->open_loop)
+		return (datagrams->sent + i) % datagrams->flight.capacity;
+	return datagrams->free_slots[datagrams->n_free - 1 - i];
+}
+
+static void
+give_up(struct datagrams *datagrams, struct flight_slot *slot)
+{
+	flight_give_up(&datagrams->flight, slot->number);
+	datagrams->lane.pending--;
+	traffic_lost(datagrams->lane.traffic, 1);
+}
+
+/* Makes the slots of n sent messages pending. */
+static void
+note_sent(struct datagrams *datagrams, size_t n, uint64_t now_ns)
+{
+	struct traffic *traffic = datagrams->lane.traffic;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t slot = slot_of(datagrams, i);
+		uint64_t started_ns = now_ns;
+
+		if (traffic->open_loop) {
+			uint64_t j = datagrams->sent + i;
+
+			started_ns = schedule_due_ns(
+			        &traffic->schedule, j * traffic->n_lanes + datagrams->lane.index);
+		}
+		flight_begin(&datagrams->flight, slot, started_ns);
+	}
+	datagrams->sent += n;
+	if (traffic->open_loop)
+		return;
+	datagrams->n_free -= n;
+	datagrams->lane.pending += n;
+	traffic_begun(traffic, n);
+}
+
+static size_t
+count_sendable(const struct datagrams *datagrams)
+{
+	const struct traffic *traffic = datagrams->lane.traffic;
+	uint64_t n = datagrams->begun - datagrams->sent;
+
+	if (!traffic->open_loop) {
+		n = datagrams->n_free < traffic->budget ? datagrams->n_free : traffic->budget;
+		n = traffic->running ? n : 0;
+	}
+	return n < BATCH ? (size_t)n : BATCH;
+}
+
+static void
+flush(struct datagrams *datagrams)
+{
+	struct traffic *traffic = datagrams->lane.traffic;
+	size_t n;
+	int sent = 0;
+
+	while ((n = count_sendable(datagrams)) > 0) {
+		uint64_t now_ns = monotonic_ns();
+
+		for (size_t i = 0; i < n; i++) {
+			size_t slot = slot_of(datagrams, i);
+			struct flight_slot *s = &datagrams->flight.slots[slot];
+
+			if (s->state == FLIGHT_PENDING) /* only in an open loop that got behind */
+				give_up(datagrams, s);
+			write_message(datagrams, i, flight_next(&datagrams->flight, slot));
+		}
+		sent = sendmmsg(datagrams->lane.io.fd, traffic->batch->out_headers, (unsigned)n,
+		        MSG_DONTWAIT);
+		if (sent < 0)
+			break;
+		note_sent(datagrams, (size_t)sent, now_ns);
+	}
+	/* any other error is told of what was sent before: the next tick tries again */
+	if (sent < 0 && errno != EAGAIN && errno != EINTR)
+		traffic_trouble(traffic, -errno);
+	lane_await(&datagrams->lane, sent < 0 && errno == EAGAIN);
+}
+
+static void
+take(struct datagrams *datagrams, const unsigned char *bytes, size_t length, uint64_t now_ns)
+{
+	struct traffic *traffic = datagrams->lane.traffic;
+	struct flight *flight = &datagrams->flight;
+	uint64_t key = length < PAYLOAD_KEY_SIZE ? 0 : payload_key_read(bytes);
+	uint64_t number = payload_key_number(key);
+	struct flight_slot *slot = flight_slot(flight, number);
+	enum flight_verdict verdict;
+
+	if (length != traffic->size || key != payload_key(datagrams->lane.index, number) ||
+	        payload_compare(&traffic->payload, payload_position(key), bytes + PAYLOAD_KEY_SIZE,
+	                length - PAYLOAD_KEY_SIZE) < length - PAYLOAD_KEY_SIZE) {
+		traffic->counts.corrupted++;
+		return;
+	}
+	verdict = flight_settle(flight, number);
+	switch (verdict) {
+	case FLIGHT_AWAITED:
+		datagrams->lane.pending--;
+		traffic_echoed(traffic, slot->started_ns, now_ns, 1);
+		if (!traffic->open_loop)
+			datagrams->free_slots[datagrams->n_free++] =
+			        (uint32_t)(slot - flight->slots);
+		break;
+	case FLIGHT_LATE:
+		traffic->counts.late++;
+		break;
+	case FLIGHT_DUPLICATED:
+		traffic->counts.duplicated++;
+		break;
+	case FLIGHT_UNKNOWN:
+		traffic->counts.corrupted++;
+		break;
+	}
+}
+
+static void
+receive(struct datagrams *datagrams)
+{
+	struct traffic *traffic = datagrams->lane.traffic;
+	struct datagram_batch *batch = traffic->batch;
+	/* asking for more than can be there would cost a look into the empty queue */
+	uint64_t wanted = datagrams->lane.pending;
+	int n = recvmmsg(datagrams->lane.io.fd, batch->in_headers,
+	        wanted < 1       ? 1
+	        : wanted < BATCH ? (unsigned)wanted
+	                         : BATCH,
+	        MSG_DONTWAIT, NULL);
+	uint64_t now_ns;
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			traffic_trouble(traffic, -errno);
+		return;
+	}
+	now_ns = monotonic_ns();
+	for (int i = 0; i < n; i++)
+		take(datagrams, batch->in[i].iov_base, batch->in_headers[i].msg_len, now_ns);
+	if (!(datagrams->lane.io.events & EV_WRITE))
+		flush(datagrams);
+}
+
+static void
+datagram_on_io(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct datagrams *datagrams = (struct datagrams *)(void *)io;
+
+	(void)loop;
+	if (revents & EV_READ)
+		receive(datagrams);
+	if (revents & EV_WRITE)
+		flush(datagrams);
+}
+
+static void
+grow_receive_buffer(int peer_fd, const struct traffic *traffic)
+{
+	size_t wanted = traffic->capacity * (traffic->size + 1024);
+	int size = wanted < RECEIVE_BUFFER ? (int)wanted : RECEIVE_BUFFER;
+
+	/* beyond the system's limit where that is allowed, up to it where not */
+	if (setsockopt(peer_fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(peer_fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
+static int
+datagram_start(struct lane *lane, struct traffic *traffic, uint64_t index, int peer_fd)
+{
+	struct datagrams *datagrams = datagrams_of(lane);
+
+	*datagrams = (struct datagrams){
+	        .lane = {.traffic = traffic, .index = index, .open = true},
+	        .n_free = traffic->open_loop ? 0 : traffic->capacity,
+	};
+	for (size_t i = 0; i < datagrams->n_free; i++)
+		datagrams->free_slots[i] = (uint32_t)(traffic->capacity - 1 - i);
+	grow_receive_buffer(peer_fd, traffic);
+	ev_io_init(&lane->io, datagram_on_io, peer_fd, EV_READ);
+	ev_io_start(traffic->loop, &lane->io);
+	return flight_init(&datagrams->flight, traffic->capacity);
+}
+
+static void
+datagram_pump(struct lane *lane)
+{
+	if (!(lane->io.events & EV_WRITE))
+		flush(datagrams_of(lane));
+}
+
+static void
+datagram_add(struct lane *lane)
+{
+	datagrams_of(lane)->begun++;
+	lane->pending++;
+	traffic_begun(lane->traffic, 1);
+}
+
+static void
+datagram_tick(struct lane *lane, uint64_t now_ns)
+{
+	struct datagrams *datagrams = datagrams_of(lane);
+	struct flight *flight = &datagrams->flight;
+
+	for (size_t i = 0; flight->pending > 0 && i < flight->capacity; i++) {
+		struct flight_slot *slot = &flight->slots[i];
+
+		if (slot->state != FLIGHT_PENDING ||
+		        now_ns < slot->started_ns + lane->traffic->timeout_ns)
+			continue;
+		give_up(datagrams, slot);
+		if (!lane->traffic->open_loop)
+			datagrams->free_slots[datagrams->n_free++] = (uint32_t)i;
+	}
+	flush(datagrams);
+}
+
+const struct lane_kind datagram_lane = {
+        .size = datagram_size,
+        .prepare = datagram_prepare,
+        .start = datagram_start,
+        .pump = datagram_pump,
+        .add = datagram_add,
+        .tick = datagram_tick,
+        .end = datagram_end,
+};

@@ -1,0 +1,140 @@
+#include "echod/bench/opener.h"
+
+#include "echod/monotonic.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum {
+	HOPELESS = 64 /* so many failures without a success: nobody is there */
+};
+
+#define TICK_S 0.1
+
+static void
+fail(struct opener *opener, int error)
+{
+	if (opener->failed++ == 0)
+		opener->error = error;
+	if (opener->opened == 0 && opener->failed >= HOPELESS)
+		opener->wanted = opener->begun;
+}
+
+static void
+release(struct opener *opener, struct opening *opening)
+{
+	ev_io_stop(opener->loop, &opening->io);
+	opening->started_ns = 0;
+	opener->n_openings--;
+}
+
+static void
+settle(struct opener *opener, struct opening *opening, int error)
+{
+	uint64_t started_ns = opening->started_ns;
+
+	release(opener, opening);
+	if (error) {
+		close(opening->io.fd);
+		fail(opener, error);
+		return;
+	}
+	histogram_record(&opener->connect_ns, monotonic_ns() - started_ns, 1);
+	opener->opened++;
+	opener->on_open(opener->owner, opening->io.fd);
+}
+
+static void opener_on_io(struct ev_loop *loop, ev_io *io, int revents);
+
+static struct opening *
+find_free(struct opener *opener)
+{
+	for (size_t i = 0; i < OPENER_WIDTH; i++)
+		if (opener->openings[i].started_ns == 0)
+			return &opener->openings[i];
+	return NULL;
+}
+
+static void
+open_one(struct opener *opener, struct opening *opening)
+{
+	struct dial dial = opener->dial;
+	uint64_t now_ns = monotonic_ns();
+	int peer_fd;
+
+	dial.from = source_range_at(&opener->sources, opener->begun++);
+	peer_fd = dial_open(&dial);
+	if (peer_fd < 0) {
+		fail(opener, peer_fd);
+	} else if (dial.datagram) {
+		opener->opened++;
+		opener->on_open(opener->owner, peer_fd);
+	} else {
+		opening->started_ns = now_ns;
+		opener->n_openings++;
+		ev_io_init(&opening->io, opener_on_io, peer_fd, EV_WRITE);
+		opening->io.data = opener;
+		ev_io_start(opener->loop, &opening->io);
+	}
+}
+
+static void
+go_on(struct opener *opener)
+{
+	while (opener->begun < opener->wanted && opener->n_openings < OPENER_WIDTH)
+		open_one(opener, find_free(opener));
+	if (opener->begun < opener->wanted || opener->n_openings > 0)
+		return;
+	ev_timer_stop(opener->loop, &opener->tick);
+	opener->on_done(opener->owner);
+}
+
+static void
+opener_on_io(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct opener *opener = io->data;
+
+	(void)loop;
+	(void)revents;
+	settle(opener, (struct opening *)(void *)io, dial_result(io->fd));
+	go_on(opener);
+}
+
+static void
+opener_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct opener *opener = timer->data;
+	uint64_t now_ns = monotonic_ns();
+
+	(void)loop;
+	(void)revents;
+	for (size_t i = 0; i < OPENER_WIDTH; i++) {
+		struct opening *opening = &opener->openings[i];
+
+		if (opening->started_ns != 0 && now_ns - opening->started_ns >= opener->timeout_ns)
+			settle(opener, opening, -ETIMEDOUT);
+	}
+	go_on(opener);
+}
+
+void
+opener_start(struct opener *opener)
+{
+	ev_timer_init(&opener->tick, opener_on_tick, 0., TICK_S);
+	opener->tick.data = opener;
+	ev_timer_start(opener->loop, &opener->tick);
+}
+
+void
+opener_stop(struct opener *opener)
+{
+	ev_timer_stop(opener->loop, &opener->tick);
+	for (size_t i = 0; i < OPENER_WIDTH; i++) {
+		struct opening *opening = &opener->openings[i];
+
+		if (opening->started_ns == 0)
+			continue;
+		release(opener, opening);
+		close(opening->io.fd);
+	}
+}
