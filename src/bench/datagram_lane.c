@@ -4,8 +4,8 @@
  */
 #include "echod/bench/lane.h"
 
+#include "echod/clock.h"
 #include "echod/flight.h"
-#include "echod/monotonic.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -161,7 +161,7 @@ flush(struct datagrams *datagrams)
 	int sent = 0;
 
 	while ((n = count_sendable(datagrams)) > 0) {
-		uint64_t now_ns = monotonic_ns();
+		uint64_t now_ns = clock_now_ns();
 
 		for (size_t i = 0; i < n; i++) {
 			size_t slot = slot_of(datagrams, i);
@@ -239,7 +239,7 @@ receive(struct datagrams *datagrams)
 			traffic_trouble(traffic, -errno);
 		return;
 	}
-	now_ns = monotonic_ns();
+	now_ns = clock_now_ns();
 	for (int i = 0; i < n; i++)
 		take(datagrams, batch->in[i].iov_base, batch->in_headers[i].msg_len, now_ns);
 	if (!(datagrams->lane.io.events & EV_WRITE))

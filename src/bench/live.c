@@ -1,6 +1,6 @@
 #include "echod/bench/report.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 
 #define CLEAR_LINE "\r\033[K"
 
@@ -15,7 +15,7 @@ live_show(const struct load *load)
 {
 	static struct histogram since;
 	const struct traffic *traffic = &load->traffic;
-	uint64_t now_ns = monotonic_ns(),
+	uint64_t now_ns = clock_now_ns(),
 	         from_ns = earlier.time_ns ? earlier.time_ns : load->begin.time_ns;
 	double seconds = (double)(now_ns - from_ns) / (double)NS_PER_S;
 	double rate = (double)(traffic->counts.echoed - earlier.echoed) / seconds;

@@ -1,7 +1,7 @@
 #include "echod/bench/load.h"
 
 #include "echod/bench/cpu.h"
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -37,7 +37,7 @@ arm(struct load *load, ev_timer *timer, double after_s, double repeat_s)
 static struct mark
 take_mark(const struct load *load)
 {
-	struct mark mark = {monotonic_ns(), cpu_own_ns(), 0, load->traffic.counts};
+	struct mark mark = {clock_now_ns(), cpu_own_ns(), 0, load->traffic.counts};
 
 	if (load->options->stats_pid > 0)
 		cpu_of_ns((pid_t)load->options->stats_pid, &mark.peer_cpu_ns);
@@ -99,7 +99,7 @@ static void
 issue(struct load *load)
 {
 	struct traffic *traffic = &load->traffic;
-	uint64_t due = schedule_count(&traffic->schedule, monotonic_ns()), first = load->issued;
+	uint64_t due = schedule_count(&traffic->schedule, clock_now_ns()), first = load->issued;
 
 	for (; load->issued < due && traffic->budget > 0; load->issued++) {
 		struct lane *lane = lane_at(load, load->issued % load->n_lanes);
@@ -173,7 +173,7 @@ load_on_opened(void *owner)
 	traffic->n_lanes = load->n_lanes;
 	traffic->running = true;
 	traffic->budget = UINT64_MAX;
-	load->progress_ns = monotonic_ns();
+	load->progress_ns = clock_now_ns();
 	arm(load, &load->tick, TICK_S, TICK_S);
 	if (load->on_second)
 		arm(load, &load->second, 1., 1.);
@@ -196,7 +196,7 @@ load_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct load *load = timer->data;
 	struct traffic *traffic = &load->traffic;
-	uint64_t now_ns = monotonic_ns(), settled;
+	uint64_t now_ns = clock_now_ns(), settled;
 	size_t n_open = 0;
 
 	(void)loop;
@@ -282,7 +282,7 @@ init_traffic(struct load *load)
 	uint64_t seed, per_lane = o->rate / o->connections + 1;
 
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
-		seed = monotonic_ns();
+		seed = clock_now_ns();
 	payload_init(&traffic->payload, seed);
 	traffic->size = o->size;
 	traffic->depth = o->depth;

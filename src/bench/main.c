@@ -2,7 +2,7 @@
 #include "echod/bench/load.h"
 #include "echod/bench/options.h"
 #include "echod/bench/report.h"
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 #include "echod/resolver.h"
 
 #include <errno.h>

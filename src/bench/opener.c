@@ -1,6 +1,6 @@
 #include "echod/bench/opener.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -39,7 +39,7 @@ settle(struct opener *opener, struct opening *opening, int error)
 		fail(opener, error);
 		return;
 	}
-	histogram_record(&opener->connect_ns, monotonic_ns() - started_ns, 1);
+	histogram_record(&opener->connect_ns, clock_now_ns() - started_ns, 1);
 	opener->opened++;
 	opener->on_open(opener->owner, opening->io.fd);
 }
@@ -59,7 +59,7 @@ static void
 open_one(struct opener *opener, struct opening *opening)
 {
 	struct dial dial = opener->dial;
-	uint64_t now_ns = monotonic_ns();
+	uint64_t now_ns = clock_now_ns();
 	int peer_fd;
 
 	dial.from = source_range_at(&opener->sources, opener->begun++);
@@ -104,7 +104,7 @@ static void
 opener_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct opener *opener = timer->data;
-	uint64_t now_ns = monotonic_ns();
+	uint64_t now_ns = clock_now_ns();
 
 	(void)loop;
 	(void)revents;

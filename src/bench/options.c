@@ -10,8 +10,7 @@ enum {
 	MAX_IN_FLIGHT = 1 << 26, /* what is kept in memory about them stays within 2 GiB */
 };
 
-#define AT(field) offsetof(struct bench_options, field)
-#define DAY_MS    (UINT64_C(24) * 3600 * 1000)
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 static int
 set_sources(void *options, const char *text)
@@ -21,124 +20,87 @@ set_sources(void *options, const char *text)
 	return source_range_parse(text, &o->sources);
 }
 
+#define OFFSET(field) .offset = offsetof(struct bench_options, field)
+#define FLAG(field)   .kind = OPTION_FLAG, OFFSET(field)
+#define COUNT(field, high)                                                                         \
+	.kind = OPTION_COUNT, .argument = "N", .min = 1, .max = (high), OFFSET(field)
+#define TIME(field, low)                                                                           \
+	.kind = OPTION_TIME, .argument = "TIME", .min = (low), .max = DAY_MS, OFFSET(field)
+
 static const struct option_spec specs[] = {
-        {.name = "ipv4",
-                .letter = '4',
-                .kind = OPTION_FLAG,
-                .offset = AT(ipv4),
-                .help = "only IPv4 addresses of HOST"},
-        {.name = "ipv6",
-                .letter = '6',
-                .kind = OPTION_FLAG,
-                .offset = AT(ipv6),
-                .help = "only IPv6 addresses of HOST"},
-        {.name = "udp",
-                .letter = 'u',
-                .kind = OPTION_FLAG,
-                .offset = AT(udp),
-                .help = "datagrams instead of TCP connections"},
-        {.name = "port",
-                .letter = 'p',
-                .kind = OPTION_COUNT,
-                .argument = "PORT",
-                .preset = "50007",
-                .offset = AT(port),
-                .min = 1,
-                .max = UINT16_MAX,
-                .help = "the peer's port"},
+        {.name = "udp", .letter = 'u', FLAG(udp), .help = "datagrams, no TCP connections"},
         {.name = "connections",
                 .letter = 'c',
-                .kind = OPTION_COUNT,
-                .argument = "N",
+                COUNT(connections, 1000000),
                 .preset = "1",
-                .offset = AT(connections),
-                .min = 1,
-                .max = 1000000,
                 .help = "connections, or sockets over UDP"},
         {.name = "size",
                 .letter = 's',
                 .kind = OPTION_SIZE,
                 .argument = "BYTES",
                 .preset = "64",
-                .offset = AT(size),
                 .min = 1,
                 .max = UINT64_C(16) << 20,
+                OFFSET(size),
                 .help = "bytes a message"},
         {.name = "depth",
                 .letter = 'd',
-                .kind = OPTION_COUNT,
-                .argument = "N",
+                COUNT(depth, 65536),
                 .preset = "1",
-                .offset = AT(depth),
-                .min = 1,
-                .max = 65536,
-                .help = "messages in flight a connection; no meaning with --rate"},
+                .help = "messages in flight a connection; not with --rate"},
         {.name = "duration",
                 .letter = 't',
-                .kind = OPTION_TIME,
-                .argument = "TIME",
-                .offset = AT(duration_ms),
-                .min = 1,
-                .max = DAY_MS,
-                .help = "measure for TIME (10s, without --total)"},
+                TIME(duration_ms, 1),
+                .help = "measure so long [10s, without --total]"},
         {.name = "total",
                 .letter = 'n',
-                .kind = OPTION_COUNT,
-                .argument = "N",
-                .offset = AT(total),
-                .min = 1,
-                .max = UINT64_C(1000000000000),
-                .help = "stop after N messages"},
+                COUNT(total, UINT64_C(1000000000000)),
+                .help = "stop after so many messages"},
         {.name = "rate",
                 .letter = 'r',
-                .kind = OPTION_COUNT,
-                .argument = "N",
-                .offset = AT(rate),
-                .min = 1,
-                .max = 100000000,
-                .help = "N messages a second on schedule, whatever comes back"},
+                COUNT(rate, 100000000),
+                .help = "so many messages a second on schedule, come back what may"},
         {.name = "warmup",
                 .letter = 'w',
-                .kind = OPTION_TIME,
-                .argument = "TIME",
+                TIME(warmup_ms, 0),
                 .preset = "0",
-                .offset = AT(warmup_ms),
-                .min = 0,
-                .max = DAY_MS,
-                .help = "load for TIME before measuring"},
+                .help = "load so long before measuring"},
         {.name = "timeout",
                 .letter = 'W',
-                .kind = OPTION_TIME,
-                .argument = "TIME",
+                TIME(timeout_ms, 1),
                 .preset = "2s",
-                .offset = AT(timeout_ms),
-                .min = 1,
-                .max = 3600000,
                 .help = "a connection or a datagram that takes longer is lost"},
+        {.name = "port",
+                .letter = 'p',
+                .kind = OPTION_COUNT,
+                .argument = "PORT",
+                .preset = "50007",
+                .min = 1,
+                .max = UINT16_MAX,
+                OFFSET(port),
+                .help = "the peer's port"},
+        {.name = "ipv4", .letter = '4', FLAG(ipv4), .help = "only IPv4 addresses of HOST"},
+        {.name = "ipv6", .letter = '6', FLAG(ipv6), .help = "only IPv6 addresses of HOST"},
         {.name = "source",
                 .kind = OPTION_CALL,
                 .argument = "ADDRESSES",
                 .call = set_sources,
-                .expects = "an address, a prefix such as 127.0.0.0/16, or a first and a last one "
-                           "such as 10.0.0.1-10.0.0.9",
-                .help = "come from these in turn"},
+                .expects = "an address, a prefix such as 127.0.0.0/16, or a first and a last "
+                           "address such as 192.0.2.1-192.0.2.9",
+                .help = "come from these in turn, for more ports than one has"},
         {.name = "stats-pid",
                 .kind = OPTION_COUNT,
                 .argument = "PID",
-                .offset = AT(stats_pid),
                 .min = 1,
                 .max = INT32_MAX,
-                .help = "show what the server's process spends"},
-        {.name = "json",
-                .letter = 'J',
-                .kind = OPTION_FLAG,
-                .offset = AT(json),
-                .help = "for machines: the summary as JSON"},
+                OFFSET(stats_pid),
+                .help = "show the CPU time of the server's process, too"},
+        {.name = "json", .letter = 'J', FLAG(json), .help = "for machines: the summary as JSON"},
         {.name = "histogram",
                 .kind = OPTION_TEXT,
                 .argument = "FILE",
-                .offset = AT(histogram_file),
-                .help = "write the latencies' percentiles as HdrHistogram does"},
+                OFFSET(histogram_file),
+                .help = "write the percentiles of the latency, as HdrHistogram does"},
 };
 
 const struct option_table bench_option_table = {
@@ -174,10 +136,12 @@ enum option_outcome
 bench_options_read(struct bench_options *options, int argc, char **argv, char *problem, size_t size)
 {
 	enum option_outcome outcome;
+	uint64_t given;
 	int host;
 
 	*options = (struct bench_options){0};
-	outcome = option_table_read(&bench_option_table, argc, argv, options, &host, problem, size);
+	outcome = option_table_read(
+	        &bench_option_table, argc, argv, options, &given, &host, problem, size);
 	if (outcome != OPTIONS_READ)
 		return outcome;
 	*problem = '\0';

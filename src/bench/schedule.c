@@ -1,6 +1,6 @@
 #include "echod/bench/schedule.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 
 /* Whole seconds and the rest apart, or the product would overflow after hours. */
 

@@ -5,7 +5,7 @@
  */
 #include "echod/bench/lane.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -226,7 +226,7 @@ receive(struct stream *stream)
 		break_off(stream, -EBADMSG);
 		return;
 	}
-	now_ns = monotonic_ns();
+	now_ns = clock_now_ns();
 	take(stream, (size_t)n, now_ns);
 	begin(stream, now_ns);
 	flush_if_ready(stream);
@@ -262,7 +262,7 @@ stream_start(struct lane *lane, struct traffic *traffic, uint64_t index, int pee
 static void
 stream_pump(struct lane *lane)
 {
-	begin(stream_of(lane), monotonic_ns());
+	begin(stream_of(lane), clock_now_ns());
 	flush_if_ready(stream_of(lane));
 }
 

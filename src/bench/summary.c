@@ -1,6 +1,6 @@
 #include "echod/bench/report.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 
 #include <errno.h>
 #include <string.h>

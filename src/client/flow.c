@@ -1,6 +1,6 @@
 #include "echod/client/flow.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 #include "echod/reflection.h"
 
 #include <errno.h>
@@ -140,7 +140,7 @@ begin(struct flow *flow)
 	flow->error = 0;
 	flow->begun++;
 	flow->tally.sent++;
-	flight_begin(&flow->flight, slot, monotonic_ns());
+	flight_begin(&flow->flight, slot, clock_now_ns());
 	if (!ev_is_active(&flow->deadline))
 		arm(flow->plan->loop, &flow->deadline, seconds(flow->plan->timeout_ns));
 	flow_send(flow);
@@ -151,7 +151,7 @@ flow_on_open(struct flow *flow)
 {
 	flow->opened = true;
 	flow->state = FLOW_OPEN;
-	flow->connect_ns = monotonic_ns() - flow->started_ns;
+	flow->connect_ns = clock_now_ns() - flow->started_ns;
 	ev_timer_stop(flow->plan->loop, &flow->deadline);
 	dial_source(flow->peer_fd, &flow->source);
 	flow->plan->on_open(flow->plan->owner, flow);
@@ -194,7 +194,7 @@ open_socket(struct flow *flow)
 		address_set_port(&dial.from, choose_port(plan, flow->index));
 	}
 	flow->state = FLOW_CONNECTING;
-	flow->started_ns = monotonic_ns();
+	flow->started_ns = clock_now_ns();
 	flow->peer_fd = dial_open(&dial);
 	if (flow->peer_fd < 0) {
 		flow_fail(flow, flow->peer_fd);
@@ -224,7 +224,7 @@ static void
 flow_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct flow *flow = timer->data;
-	uint64_t now_ns = monotonic_ns(), timeout_ns = flow->plan->timeout_ns;
+	uint64_t now_ns = clock_now_ns(), timeout_ns = flow->plan->timeout_ns;
 
 	(void)revents;
 	if (flow->state == FLOW_CONNECTING) {

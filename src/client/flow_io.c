@@ -1,7 +1,7 @@
 /* Where a flow's bytes cross into the kernel, and what comes back is told apart. */
 #include "echod/client/flow.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -73,7 +73,7 @@ take_echo(struct flow *flow, uint64_t number, enum flight_verdict verdict)
 	const struct flight_slot *slot = flight_slot(&flow->flight, number);
 
 	if (slot->number == number)
-		exchange.rtt_ns = monotonic_ns() - slot->started_ns;
+		exchange.rtt_ns = clock_now_ns() - slot->started_ns;
 	switch (verdict) {
 	case FLIGHT_AWAITED:
 		exchange.result = EXCHANGE_ECHOED;

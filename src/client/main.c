@@ -29,7 +29,7 @@ main(int argc, char **argv)
 		return SESSION_ERROR;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0); /* a line at a time, for who watches through a pipe */
-	result = session_run(session, &options, options.json ? &json_report : &text_report);
+	result = (int)session_run(session, &options, options.json ? &json_report : &text_report);
 	free(session);
 	if (fclose(stdout) != 0) {
 		perror("echod-client: standard output");

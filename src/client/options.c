@@ -7,112 +7,69 @@
 #include <string.h>
 
 enum {
-	SERIES_SIZE = 56, /* ping's */
 	MAX_DATAGRAM = 65527,
 	MAX_PENDING = 65536,
-	SERIES_INTERVAL_MS = 1000,
 };
 
-#define NOT_GIVEN UINT64_MAX
-#define AT(field) offsetof(struct client_options, field)
-#define HOUR_MS   (UINT64_C(3600) * 1000)
+#define HOUR_MS (UINT64_C(3600) * 1000)
+
+#define OFFSET(field) .offset = offsetof(struct client_options, field)
+#define FLAG(field)   .kind = OPTION_FLAG, OFFSET(field)
+#define COUNT(field, low, high)                                                                    \
+	.kind = OPTION_COUNT, .argument = "N", .min = (low), .max = (high), OFFSET(field)
+#define PORT(field)                                                                                \
+	.kind = OPTION_COUNT, .argument = "PORT", .min = 1, .max = UINT16_MAX, OFFSET(field)
+#define TIME(field, low)                                                                           \
+	.kind = OPTION_TIME, .argument = "TIME", .min = (low), .max = HOUR_MS, OFFSET(field)
+
+enum {
+	INTERVAL, /* these first: whether they were given matters beside their values */
+	SIZE,
+	MESSAGE,
+};
 
 static const struct option_spec specs[] = {
-        {.name = "ipv4",
-                .letter = '4',
-                .kind = OPTION_FLAG,
-                .offset = AT(ipv4),
-                .help = "only IPv4 addresses of HOST"},
-        {.name = "ipv6",
-                .letter = '6',
-                .kind = OPTION_FLAG,
-                .offset = AT(ipv6),
-                .help = "only IPv6 addresses of HOST"},
-        {.name = "udp",
-                .letter = 'u',
-                .kind = OPTION_FLAG,
-                .offset = AT(udp),
-                .help = "datagrams instead of a TCP connection"},
-        {.name = "port",
-                .letter = 'p',
-                .kind = OPTION_COUNT,
-                .argument = "PORT",
-                .preset = "50007",
-                .offset = AT(port),
-                .min = 1,
-                .max = UINT16_MAX,
-                .help = "the peer's port"},
-        {.name = "count",
-                .letter = 'c',
-                .kind = OPTION_COUNT,
-                .argument = "N",
-                .offset = AT(count),
-                .min = 1,
-                .max = UINT32_MAX,
-                .help = "go on like ping, for N exchanges"},
-        {.name = "interval",
+        [INTERVAL] = {.name = "interval",
                 .letter = 'i',
-                .kind = OPTION_TIME,
-                .argument = "TIME",
-                .offset = AT(interval_ms),
-                .min = 1,
-                .max = HOUR_MS,
-                .zero_too = true,
-                .help = "go on, one exchange each TIME (1s); 0: when the last is back"},
-        {.name = "size",
+                TIME(interval_ms, 1),
+                .zero_too = 1,
+                .preset = "1s",
+                .help = "go on, an exchange each TIME; 0: when the last one is back"},
+        [SIZE] = {.name = "size",
                 .letter = 's',
                 .kind = OPTION_SIZE,
                 .argument = "BYTES",
-                .offset = AT(size),
-                .min = 0,
                 .max = UINT64_C(16) << 20,
-                .help = "exchange BYTES of a pattern (56 when going on)"},
-        {.name = "message",
+                .preset = "56",
+                OFFSET(size),
+                .help = "exchange so many bytes of a pattern"},
+        [MESSAGE] = {.name = "message",
                 .letter = 'm',
                 .kind = OPTION_TEXT,
                 .argument = "TEXT",
-                .offset = AT(message),
-                .help = "exchange TEXT (Hello, world)"},
+                OFFSET(message),
+                .help = "exchange this text [Hello, world, unless going on]"},
+        {.name = "count",
+                .letter = 'c',
+                COUNT(count, 1, UINT32_MAX),
+                .help = "go on like ping, for so many exchanges"},
+        {.name = "udp", .letter = 'u', FLAG(udp), .help = "datagrams, no TCP connection"},
+        {.name = "port", .letter = 'p', PORT(port), .preset = "50007", .help = "the peer's port"},
+        {.name = "ipv4", .letter = '4', FLAG(ipv4), .help = "only IPv4 addresses of HOST"},
+        {.name = "ipv6", .letter = '6', FLAG(ipv6), .help = "only IPv6 addresses of HOST"},
         {.name = "timeout",
                 .letter = 'W',
-                .kind = OPTION_TIME,
-                .argument = "TIME",
+                TIME(timeout_ms, 1),
                 .preset = "5s",
-                .offset = AT(timeout_ms),
-                .min = 1,
-                .max = HOUR_MS,
-                .help = "what takes longer than TIME is lost"},
-        {.name = "sweep",
-                .kind = OPTION_COUNT,
-                .argument = "N",
-                .offset = AT(flows),
-                .min = 1,
-                .max = 4096,
-                .help = "the same from N source ports at once"},
-        {.name = "source-port",
-                .kind = OPTION_COUNT,
-                .argument = "PORT",
-                .offset = AT(source_port),
-                .min = 1,
-                .max = UINT16_MAX,
-                .help = "the own port, of a sweep the first"},
+                .help = "what takes longer is lost"},
+        {.name = "sweep", COUNT(flows, 1, 4096), .help = "the same from N source ports at once"},
+        {.name = "source-port", PORT(source_port), .help = "come from here; of a sweep, the first"},
         {.name = "dscp",
-                .kind = OPTION_COUNT,
-                .argument = "N",
+                COUNT(dscp, 0, 63),
                 .preset = "0",
-                .offset = AT(dscp),
-                .min = 0,
-                .max = 63,
                 .help = "the packets' differentiated services codepoint"},
-        {.name = "json",
-                .kind = OPTION_FLAG,
-                .offset = AT(json),
-                .help = "for machines: one JSON object a line"},
-        {.name = "quiet",
-                .letter = 'q',
-                .kind = OPTION_FLAG,
-                .offset = AT(quiet),
-                .help = "no line an exchange"},
+        {.name = "json", FLAG(json), .help = "for machines: a JSON object a line"},
+        {.name = "quiet", .letter = 'q', FLAG(quiet), .help = "no line an exchange"},
 };
 
 const struct option_table client_option_table = {
@@ -150,16 +107,41 @@ check(const struct client_options *o, char *problem, size_t size)
 		        MAX_PENDING);
 }
 
+static bool
+is_given(uint64_t given, int option)
+{
+	return given >> option & 1;
+}
+
+/* What follows from what was given. */
+static void
+complete(struct client_options *options, uint64_t given)
+{
+	bool endless = options->count == 0 && is_given(given, INTERVAL);
+
+	options->sweep = options->flows > 0;
+	options->series = options->count > 0 || endless || options->sweep;
+	if (!options->sweep)
+		options->flows = 1;
+	if (options->count == 0)
+		options->count = endless ? UINT64_MAX : 1;
+	if (!options->series && !options->message && !is_given(given, SIZE))
+		options->message = "Hello, world";
+	if (options->message)
+		options->size = strlen(options->message);
+}
+
 enum option_outcome
 client_options_read(
         struct client_options *options, int argc, char **argv, char *problem, size_t size)
 {
 	enum option_outcome outcome;
+	uint64_t given;
 	int host;
 
-	*options = (struct client_options){.interval_ms = NOT_GIVEN, .size = NOT_GIVEN};
-	outcome =
-	        option_table_read(&client_option_table, argc, argv, options, &host, problem, size);
+	*options = (struct client_options){0};
+	outcome = option_table_read(
+	        &client_option_table, argc, argv, options, &given, &host, problem, size);
 	if (outcome != OPTIONS_READ)
 		return outcome;
 	*problem = '\0';
@@ -167,26 +149,12 @@ client_options_read(
 		snprintf(problem, size, "HOST is missing");
 	else if (argc - host > 1)
 		snprintf(problem, size, "%s: one HOST at a time", argv[host + 1]);
-	else if (options->message && options->size != NOT_GIVEN)
+	else if (is_given(given, MESSAGE) && is_given(given, SIZE))
 		snprintf(problem, size, "--message: not together with --size");
 	if (*problem)
 		return OPTIONS_WRONG;
-
 	options->host = argv[host];
-	options->sweep = options->flows > 0;
-	if (!options->sweep)
-		options->flows = 1;
-	options->series = options->count > 0 || options->interval_ms != NOT_GIVEN || options->sweep;
-	if (options->count == 0)
-		options->count = options->interval_ms != NOT_GIVEN ? UINT64_MAX : 1;
-	if (options->interval_ms == NOT_GIVEN)
-		options->interval_ms = SERIES_INTERVAL_MS;
-	if (!options->message && options->size == NOT_GIVEN && !options->series)
-		options->message = "Hello, world";
-	if (options->message)
-		options->size = strlen(options->message);
-	else if (options->size == NOT_GIVEN)
-		options->size = SERIES_SIZE;
+	complete(options, given);
 	check(options, problem, size);
 	return *problem ? OPTIONS_WRONG : OPTIONS_READ;
 }

@@ -1,6 +1,6 @@
 #include "echod/client/report.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 #include "echod/reflection.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 #include "echod/client/session.h"
 
-#include "echod/monotonic.h"
+#include "echod/clock.h"
 #include "echod/resolver.h"
 
 #include <errno.h>
@@ -127,7 +127,7 @@ plan(struct session *session)
 	uint64_t seed;
 
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
-		seed = monotonic_ns();
+		seed = clock_now_ns();
 	message_init(&session->message, o->message, o->size, seed);
 	session->plan = (struct flow_plan){
 	        .loop = EV_DEFAULT,
@@ -193,10 +193,10 @@ session_run(
 	watch_signal(session, &session->interrupt, SIGINT);
 	watch_signal(session, &session->terminate, SIGTERM);
 
-	session->started_ns = monotonic_ns();
+	session->started_ns = clock_now_ns();
 	while (!attempt(session) && session->attempt + 1 < session->n_addresses)
 		session->attempt++;
-	session->ended_ns = monotonic_ns();
+	session->ended_ns = clock_now_ns();
 	result = outcome(session);
 	if (result != SESSION_ERROR)
 		report->on_end(session);

@@ -16,9 +16,9 @@ FLOORS = (
     ("listener", "limits", "service"),
     ("options",),
     ("pool", "ring", "stats", "log"),
-    ("bucket", "option_table"),
+    ("bucket", "option_table", "resolver", "dial"),
     ("address",),
-    ("units", "clock"),
+    ("units", "clock", "flight", "payload", "reflection"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/)?(\w+)\.h[>"]', re.M)
