@@ -245,7 +245,8 @@ def run_daemon(*options, wrapper=(), **popen):
 
 def main():
     """The main of each test file."""
-    program = unittest.main(exit=False, verbosity=2)
+    # a failed test leaves its sockets to the collector, which would have a lot to say about it
+    program = unittest.main(exit=False, verbosity=2, warnings="ignore")
     result = program.result
     if not result.wasSuccessful():
         sys.exit(1)

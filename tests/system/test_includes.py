@@ -3,6 +3,8 @@ import os
 import re
 import unittest
 
+import harness
+
 SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 
 # From the roof to the ground. A room includes rooms of lower floors only.
@@ -55,4 +57,4 @@ class Includes(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    harness.main()
