@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 import harness
-from peers import ask, connect, converse, datagram_peer, echo, payload
+from peers import ask, connect, converse, datagram_peer, echo, fill, payload
 
 CALL = re.compile(r"^\d*\s*(\w+)\((\d+)?.*?(?: = (-?\d+)(?: (E\w+))?.*)?$")
 RECEIVE = {"read", "recvfrom", "recv", "recvmsg", "readv"}
@@ -103,6 +103,29 @@ class SystemCalls(unittest.TestCase):
             for _ in range(100):
                 echo(peer, b"x")
             self.assertEqual([call for call in traced.calls()[before:] if call[0] == "epoll_ctl"], [])
+
+    def test_peers_that_are_stuck_cost_nothing(self):
+        """Neither with a ring that is full nor without one is a never-reader looked at again and again."""
+        # without a ring an echo takes four calls: wait, look, send, take
+        for option, calls in (("--buffer-memory=0", 4), ("--buffer-size=4096", 3)):
+            with self.subTest(option=option), Traced(option) as traced:
+                daemon = traced.daemon
+                peers = [connect(daemon.tcp, receive_buffer=2048, send_buffer=8192) for _ in range(5)]
+                seen = []
+
+                def stuck():
+                    seen.append((sum(fill(peer, 1 << 20) for peer in peers), daemon.stats()["tcp_sent_bytes"]))
+                    return len(seen) > 20 and len(set(seen[-20:])) == 1 and seen[-1][0] == 0
+
+                harness.wait_until(stuck, "all to be stuck")
+                with connect(daemon.tcp) as healthy:
+                    echo(healthy, b"x")
+                    before = len(traced.calls())
+                    for _ in range(500):
+                        echo(healthy, b"x")
+                    self.assertLess(len(traced.calls()) - before, (calls + 0.5) * 500)
+                for peer in peers:
+                    peer.close()
 
     def test_a_datagram_costs_a_wait_a_receive_and_a_send(self):
         with Traced() as traced, datagram_peer(traced.daemon.udp) as peer:
