@@ -45,7 +45,7 @@ class FileLimit(unittest.TestCase):
                         self.assertTrue(converse(peer, data) == data, "other bytes came back")
                 numbers = daemon.wait_stats(lambda now: now["tcp_open"] == 0, "all to leave")
                 self.assertEqual(numbers["tcp_accepted"], clients)
-                self.assertLess(count() - before, clients * 40 + 2000)
+                self.assertLess(count() - before, clients * 15 + 1000)
                 self.assertLess(len(daemon.lines.all), 100)
 
     def test_out_of_files_while_running(self):
@@ -64,14 +64,14 @@ class FileLimit(unittest.TestCase):
                 for _ in range(1000):
                     for peer in peers:
                         self.assertEqual(echo(peer, b"y"), b"y")
-                numbers = daemon.stats()
+                # long enough for a line at each pause to stand out
+                numbers = daemon.wait_stats(lambda now: now["tcp_accept_pauses"] >= 20, "20 pauses")
                 self.assertEqual(numbers["tcp_accepted"], 10)
                 elapsed = time.monotonic() - started
                 resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (soft, hard))
                 self.assertEqual(newcomer.recv(100), b"patience")
             spoken = [line for line in daemon.lines.all[lines:] if not line.startswith("STATS")]
-            # one line a second a kind is allowed
-            self.assertLessEqual(len(spoken), 4 + 2 * elapsed, spoken)
+            self.assertLessEqual(len(spoken), elapsed + 2, "more than a line a second")
             for peer in peers:
                 peer.close()
 
@@ -131,7 +131,7 @@ class Gate(unittest.TestCase):
                     for _ in range(500):
                         self.assertEqual(echo(inside, b"x"), b"x")
                     self.assertEqual(count("accept4("), accepts)
-                    self.assertLess(count() - before, 500 * 4)
+                    self.assertLess(count() - before, 500 * 3.2)
                     for peer in waiting:
                         peer.close()
 
