@@ -105,6 +105,19 @@ def fill(peer, limit):
     return sent
 
 
+def stall(daemon, peer):
+    """Sends until the daemon holds bytes that the kernel does not take, and leaves nothing unread there:
+    a close would draw a reset by itself then. The daemon's other connections must be quiet."""
+    before = daemon.stats()["tcp_received_bytes"]
+    piece, sent = bytes(16384), 0
+    while True:
+        peer.sendall(piece)
+        sent += len(piece)
+        numbers = daemon.wait_stats(lambda now: now["tcp_received_bytes"] - before == sent, "the bytes to arrive")
+        if numbers["tcp_received_bytes"] > numbers["tcp_sent_bytes"]:
+            return
+
+
 def ending(peer):
     """Reads to the end and says what it was: "fin" or "reset"."""
     try:

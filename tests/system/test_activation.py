@@ -75,21 +75,30 @@ class Several(unittest.TestCase):
                 sock.close()
 
     def test_a_drain_leaves_the_backlog_to_the_next_one(self):
+        """Nobody is reset: who is in is served by the first daemon, who waits by the next."""
         with stream(socket.AF_INET, ("127.0.0.1", 0)) as listener:
+            listener.listen(1000)
             port = listener.getsockname()[1]
-            with harness.Daemon("--drain-timeout=1h", **handed([listener]), listens=1) as daemon:
-                with connect(port) as held:
-                    self.assertEqual(echo(held, b"x"), b"x")
-                    daemon.signal(signal.SIGTERM)
-                    harness.wait_until(lambda: proc.bound_port(daemon.pid, "tcp") is None,
-                                       "the daemon to let go of the listener")
-                    late = connect(port)
-                    late.sendall(b"late")
-                    self.assertEqual(echo(held, b"y"), b"y")
+            peers = []
+            with harness.Daemon("--drain-timeout=1h", "--log-connections", **handed([listener]),
+                                listens=1) as daemon:
+                daemon.signal(signal.SIGSTOP)
+                for number in range(300):
+                    peers.append(connect(port))
+                    peers[-1].sendall(b"%d" % number)
+                daemon.signal(signal.SIGTERM)
+                daemon.signal(signal.SIGCONT)
+                harness.wait_until(lambda: proc.bound_port(daemon.pid, "tcp") is None,
+                                   "the daemon to let go of the listener")
+                for peer in peers:
+                    peer.shutdown(socket.SHUT_WR)
                 self.assertEqual(daemon.wait_exit(), 0)
+                served = len(daemon.lines.matching("^EXIT: .* reason=eof$"))
+                self.assertLess(served, len(peers))
             with harness.Daemon(**handed([listener]), listens=1):
-                self.assertEqual(late.recv(10), b"late")
-                late.close()
+                for number, peer in enumerate(peers):
+                    with peer:
+                        self.assertEqual(receive_all(peer), b"%d" % number)
 
     def test_datagrams_that_came_before_the_daemon_are_answered(self):
         """The datagram that makes systemd start the daemon is there before any option is set on the socket."""

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import harness
-from peers import connect, echo, ending, fill
+from peers import connect, echo, ending, fill, stall
 
 
 def seconds(line):
@@ -71,8 +71,9 @@ class Timeouts(unittest.TestCase):
 
     def test_stalled(self):
         with harness.Daemon("--stall-timeout=1s", "--log-connections") as daemon:
-            pulse, stuck = Pulse(daemon.tcp), connect(daemon.tcp, receive_buffer=4096)
-            fill(stuck, 16 << 20)
+            stuck = connect(daemon.tcp, receive_buffer=4096)
+            stall(daemon, stuck)
+            pulse = Pulse(daemon.tcp)
             self.beat_until(pulse, lambda: daemon.lines.matching("reason=stalled$"),
                             "the stalled one to be let go", 1.0)
             self.assertGreaterEqual(seconds(daemon.lines.matching("reason=stalled$")[0]), 1.0)
