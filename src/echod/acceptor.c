@@ -168,19 +168,21 @@ may_enter(struct acceptor *acceptor, bool newcomer)
 {
 	uint64_t wait_ns = 0;
 
-	if (connections_full(acceptor->config.connections)) {
-		if (!newcomer)
-			return false;
-		if (!acceptor->config.make_room(acceptor->config.owner)) {
-			close_gate(acceptor, GATE_FULL);
-			return false;
-		}
-	}
+	/* The rate first: nobody is to give way to a newcomer who has to wait nevertheless. */
 	if (acceptor->config.rate)
 		wait_ns = bucket_wait_ns(&acceptor->bucket, &acceptor->rule, clock_now_ns());
-	if (wait_ns > 0)
+	if (wait_ns > 0) {
 		close_for(acceptor, GATE_RATE, &acceptor->rate, wait_ns);
-	return wait_ns == 0;
+		return false;
+	}
+	if (!connections_full(acceptor->config.connections))
+		return true;
+	if (!newcomer)
+		return false;
+	if (acceptor->config.make_room(acceptor->config.owner))
+		return true;
+	close_gate(acceptor, GATE_FULL);
+	return false;
 }
 
 static void
