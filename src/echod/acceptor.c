@@ -120,7 +120,6 @@ survive(struct acceptor *acceptor, int error)
 	case EOPNOTSUPP:
 	case ENETUNREACH:
 	case ETIMEDOUT:
-	case EPERM:
 		acceptor->config.stats->tcp_accept_errors++;
 		log_limited(&acceptor->error_limit, LOG_DEBUG, "ACCEPT: %s", strerror(error));
 		return true;
