@@ -1,0 +1,50 @@
+/*
+ * Scripted listeners: accept4(2) ends here. Their descriptors are eventfds, readable as long as
+ * somebody waits, so the real epoll reports them like listening sockets.
+ */
+#ifndef ECHOD_TEST_DOORS_H
+#define ECHOD_TEST_DOORS_H
+
+#include "echod/address.h"
+#include "echod/listener.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	DOORS_MAX = 128,
+	DOORS_LOG = 64 * 1024,
+};
+
+struct doors {
+	struct listener listeners[DOORS_MAX];
+	size_t waiting[DOORS_MAX], accepted[DOORS_MAX];
+	size_t count;
+	struct address peer; /* whom accept4() says to have accepted */
+	int error;           /* errno of the next errors calls */
+	size_t errors;
+	uint64_t error_takes_ns; /* how long such a call takes */
+	size_t calls;            /* of accept4() */
+	int last_fd;             /* that accept4() has returned */
+	size_t aborts;           /* SO_LINGER 0 was set: RST */
+	size_t refused_watches;  /* so many descriptors epoll refuses next, with ENOMEM */
+	char log[DOORS_LOG];     /* what was written to stderr */
+	size_t log_length;
+};
+
+extern struct doors doors;
+
+/* count listeners of our own, nobody waits. */
+void doors_open(size_t count);
+void doors_close(void);
+
+/* So many more come and wait. */
+void doors_arrive(size_t door, size_t newcomers);
+
+/* accept4() calls that took somebody in, at all doors. */
+size_t doors_accepted(void);
+
+/* How often text is in the log. */
+size_t doors_logged(const char *text);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * An acceptor with everything it needs, behind scripted doors and on the fake clock.
+ */
+#ifndef ECHOD_TEST_ENTRANCE_H
+#define ECHOD_TEST_ENTRANCE_H
+
+#include "echod/acceptor.h"
+
+struct entrance {
+	struct ev_loop *loop;
+	struct stats stats;
+	struct connections *connections;
+	struct acceptor *acceptor;
+	size_t opened;      /* calls of on_opened */
+	size_t rooms_asked; /* calls of make_room */
+	bool gives_way;     /* whether make_room closes a connection */
+};
+
+extern struct entrance entrance;
+
+/* Zeros are one door, room for 1,000 and no limits. */
+struct setting {
+	size_t doors;
+	uint32_t limit;
+	uint64_t rate, source_limit;
+	bool first_is_datagram; /* the first listener is no stream socket */
+};
+
+void open_up(const struct setting *setting);
+
+/* Takes all down, and fails when the acceptor has left something in the loop. */
+void close_up(void);
+
+/* Turns of the loop; none waits. What a timer opens is looked at in the turn after. */
+void turn(void);
+void turns(size_t count);
+void pass(uint64_t time_ms);
+
+/* One of the connections ends. */
+void leave(void);
+
+#endif

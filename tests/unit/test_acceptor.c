@@ -1,0 +1,294 @@
+#include "test.h"
+
+#include "doors.h"
+#include "entrance.h"
+#include "fake_clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MANY = 300,
+};
+
+static size_t failing_callocs;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *
+__wrap_calloc(size_t count, size_t size)
+{
+	if (failing_callocs == 0)
+		return __real_calloc(count, size);
+	failing_callocs--;
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void
+a_storm_leaves_turns_for_others(void **state)
+{
+	const struct {
+		size_t doors, each;
+	} samples[] = {{1, 64}, {2, 32}, {3, 21}, {64, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		open_up(&(struct setting){.doors = samples[i].doors});
+		for (size_t door = 0; door < samples[i].doors; door++)
+			doors_arrive(door, MANY);
+		for (size_t n = 1; n <= 3; n++) {
+			turn();
+			for (size_t door = 0; door < samples[i].doors; door++)
+				assert_int_equal(doors.accepted[door], n * samples[i].each);
+		}
+		assert_int_equal(entrance.stats.tcp_accepted, doors_accepted());
+		assert_int_equal(entrance.opened, doors_accepted());
+		close_up();
+	}
+}
+
+static void
+more_doors_than_accepts_a_turn(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.doors = 100});
+	for (size_t door = 0; door < 100; door++)
+		doors_arrive(door, 1);
+	turns(10);
+	assert_int_equal(doors_accepted(), 100);
+	close_up();
+}
+
+static void
+everybody_comes_in(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.doors = 2});
+	doors_arrive(0, 200);
+	doors_arrive(1, 3);
+	turns(8);
+	assert_int_equal(connections_open_now(entrance.connections), 203);
+	assert_int_equal(entrance.rooms_asked, 0);
+	doors.calls = 0;
+	turns(10);
+	assert_int_equal(doors.calls, 0); /* nobody waits */
+	close_up();
+}
+
+static void
+datagram_sockets_are_no_doors(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.doors = 2, .first_is_datagram = true});
+	doors_arrive(0, MANY);
+	doors_arrive(1, MANY);
+	turn();
+	assert_int_equal(doors.accepted[0], 0);
+	assert_int_equal(doors.accepted[1], 64);
+	acceptor_drain(entrance.acceptor);
+	assert_true(doors.listeners[0].listen_fd >= 0); /* not ours to close */
+	close_up();
+}
+
+/* Every errno of accept(2), and some that it does not name. What may fail again at once, such as
+ * EPERM of a system call filter, must pause. */
+static void
+errors_go_on_or_pause(void **state)
+{
+	const struct {
+		int error;
+		enum { WAIT, GO_ON, COUNT, PAUSE } then;
+	} samples[] = {{EAGAIN, WAIT}, {EINTR, GO_ON}, {ECONNABORTED, COUNT}, {EPROTO, COUNT},
+	        {ENETDOWN, COUNT}, {ENOPROTOOPT, COUNT}, {EHOSTDOWN, COUNT}, {ENONET, COUNT},
+	        {EHOSTUNREACH, COUNT}, {EOPNOTSUPP, COUNT}, {ENETUNREACH, COUNT},
+	        {ETIMEDOUT, COUNT}, {EPERM, PAUSE}, {EMFILE, PAUSE}, {ENFILE, PAUSE},
+	        {ENOBUFS, PAUSE}, {ENOMEM, PAUSE}, {EBADF, PAUSE}, {EINVAL, PAUSE},
+	        {ENOTSOCK, PAUSE}, {EFAULT, PAUSE}, {ENOSR, PAUSE}, {EIO, PAUSE}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		bool goes_on = samples[i].then == GO_ON || samples[i].then == COUNT;
+		bool pauses = samples[i].then == PAUSE;
+
+		print_message("%s\n", strerrorname_np(samples[i].error));
+		open_up(&(struct setting){0});
+		doors_arrive(0, 10);
+		doors.error = samples[i].error;
+		doors.errors = 3;
+		turn();
+		assert_int_equal(doors_accepted(), goes_on ? 10 : 0);
+		assert_int_equal(doors.calls, goes_on ? 14 : 1); /* the last one finds nobody */
+		assert_int_equal(
+		        entrance.stats.tcp_accept_errors, samples[i].then == COUNT ? 3 : 0);
+		assert_int_equal(entrance.stats.tcp_accept_pauses, pauses ? 1 : 0);
+		assert_int_equal(doors_logged("\n"), pauses ? 1 : 0);
+		turns(5);
+		assert_int_equal(doors_accepted(), pauses ? 0 : 10);
+		for (int n = 0; n < 3; n++) {
+			pass(101);
+			turns(2);
+		}
+		assert_int_equal(doors_accepted(), 10);
+		close_up();
+	}
+}
+
+static void
+errors_count_as_accepts_of_a_turn(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){0});
+	doors_arrive(0, 1);
+	doors.error = ECONNABORTED;
+	doors.errors = SIZE_MAX;
+	turn();
+	assert_int_equal(doors.calls, 64);
+	close_up();
+}
+
+static void
+a_pause_neither_spins_nor_floods(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.doors = 2});
+	doors_arrive(0, 1);
+	doors_arrive(1, 1);
+	doors.error = EMFILE;
+	doors.errors = SIZE_MAX;
+	turns(1000);
+	pass(99);
+	turns(1000);
+	assert_int_equal(doors.calls, 1);
+	pass(2);
+	turns(1000);
+	assert_int_equal(doors.calls, 2);
+	for (int ms = 0; ms < 10000; ms++) {
+		pass(1);
+		turn();
+	}
+	assert_in_range(doors.calls, 2 + 98, 2 + 100);
+	assert_int_equal(entrance.stats.tcp_accept_pauses, doors.calls);
+	assert_in_range(doors_logged("PAUSE: "), 10, 11);
+	assert_true(doors_logged(" suppressed=9\n") >= 8);
+	doors.errors = 0;
+	pass(101);
+	turns(2);
+	assert_int_equal(doors_accepted(), 2);
+	assert_int_equal(doors_logged("\n"), doors_logged("PAUSE: "));
+	close_up();
+}
+
+/* Time that a long turn has taken is no part of the pause. */
+static void
+a_pause_begins_when_accepting_failed(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){0});
+	turn();
+	doors_arrive(0, 1);
+	doors.error = ENFILE;
+	doors.errors = 1;
+	doors.error_takes_ns = 90 * NS_PER_MS;
+	turn();
+	assert_int_equal(doors.calls, 1);
+	pass(99);
+	turns(2);
+	assert_int_equal(doors.calls, 1);
+	pass(2);
+	turns(2);
+	assert_int_equal(doors_accepted(), 1);
+	close_up();
+}
+
+static void
+a_pause_ends_with_the_acceptor(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){0});
+	doors_arrive(0, 1);
+	doors.error = EMFILE;
+	doors.errors = 1;
+	turn();
+	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
+	close_up();
+}
+
+static void
+what_epoll_refuses_pauses(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){0});
+	doors_arrive(0, 1);
+	doors.refused_watches = 1;
+	turns(10);
+	assert_int_equal(doors.calls, 0);
+	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
+	pass(101);
+	turns(2);
+	assert_int_equal(doors_accepted(), 1);
+	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
+	close_up();
+}
+
+static void
+a_source_with_its_share_is_reset(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.source_limit = 2});
+	doors_arrive(0, 4);
+	turn();
+	assert_int_equal(doors_accepted(), 4);
+	assert_int_equal(entrance.opened, 2);
+	assert_int_equal(entrance.stats.tcp_accepted, 2);
+	assert_int_equal(entrance.stats.tcp_refused_source, 2);
+	assert_int_equal(doors.aborts, 2);
+	assert_int_equal(fcntl(doors.last_fd, F_GETFD), -1);
+	assert_int_equal(doors_logged("REFUSE: proto=tcp from=127.0.0.1:0 "
+	                              "reason=max-connections-per-source\n"),
+	        1);
+	assert_int_equal(doors_logged("\n"), 1); /* one a second */
+	doors.peer.in4.sin_addr.s_addr++;
+	doors_arrive(0, 1);
+	turn();
+	assert_int_equal(entrance.opened, 3);
+	close_up();
+}
+
+static void
+without_memory_there_is_none(void **state)
+{
+	struct listeners none = {0};
+
+	(void)state;
+	failing_callocs = 1;
+	errno = 0;
+	assert_null(acceptor_new(&(struct acceptor_config){0}, &none));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(failing_callocs, 0);
+	acceptor_free(NULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_storm_leaves_turns_for_others),
+	        cmocka_unit_test(more_doors_than_accepts_a_turn),
+	        cmocka_unit_test(everybody_comes_in),
+	        cmocka_unit_test(datagram_sockets_are_no_doors),
+	        cmocka_unit_test(errors_go_on_or_pause),
+	        cmocka_unit_test(errors_count_as_accepts_of_a_turn),
+	        cmocka_unit_test(a_pause_neither_spins_nor_floods),
+	        cmocka_unit_test(a_pause_begins_when_accepting_failed),
+	        cmocka_unit_test(a_pause_ends_with_the_acceptor),
+	        cmocka_unit_test(what_epoll_refuses_pauses),
+	        cmocka_unit_test(a_source_with_its_share_is_reset),
+	        cmocka_unit_test(without_memory_there_is_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

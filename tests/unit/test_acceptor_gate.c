@@ -1,0 +1,232 @@
+#include "test.h"
+
+#include "doors.h"
+#include "entrance.h"
+#include "fake_clock.h"
+
+#include <errno.h>
+
+enum {
+	BACKLOG_MAX = 4097, /* who can wait on a listener with a backlog of 4096 */
+};
+
+static void
+room_is_made_only_for_somebody_who_waits(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.limit = 2});
+	doors_arrive(0, 2);
+	turns(10);
+	assert_int_equal(doors_accepted(), 2);
+	assert_int_equal(entrance.rooms_asked, 0); /* full, but nobody else has come */
+	doors_arrive(0, 5);
+	entrance.gives_way = true;
+	turn();
+	assert_int_equal(doors_accepted(), 3);
+	assert_int_equal(
+	        entrance.rooms_asked, 1); /* one a turn, as only the first one surely waits */
+	turn();
+	assert_int_equal(doors_accepted(), 4);
+	assert_int_equal(connections_open_now(entrance.connections), 2);
+	close_up();
+}
+
+static void
+a_full_gate_asks_once_until_there_is_room(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.doors = 2, .limit = 2});
+	doors_arrive(0, 2);
+	turn();
+	doors_arrive(0, 10);
+	doors_arrive(1, 10);
+	turns(100);
+	assert_int_equal(entrance.rooms_asked, 1);
+	assert_int_equal(doors_accepted(), 2);
+	leave(); /* reported by on_closed */
+	turns(100);
+	assert_int_equal(doors_accepted(), 3);
+	assert_int_equal(entrance.rooms_asked, 2);
+	entrance.gives_way = true;
+	acceptor_on_room(entrance.acceptor); /* somebody has become dispensable */
+	turn();
+	assert_in_range(doors_accepted(), 4, 5); /* each door asks for itself */
+	close_up();
+}
+
+static void
+the_rate_delays_and_loses_nobody(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.doors = 2, .rate = 10});
+	doors_arrive(0, 100);
+	doors_arrive(1, 100);
+	turns(1000);
+	assert_int_equal(doors_accepted(), 10); /* what a second may bring comes at once */
+	assert_int_equal(doors.calls, 10);
+	pass(99);
+	turns(1000);
+	assert_int_equal(doors_accepted(), 10);
+	for (size_t n = 1; n <= 190; n++) {
+		pass(n == 1 ? 2 : 100);
+		turns(3);
+		assert_int_equal(doors_accepted(), 10 + n);
+	}
+	assert_int_equal(doors.calls, 200);
+	assert_int_equal(entrance.stats.tcp_accept_pauses, 0);
+	close_up();
+}
+
+static void
+the_rate_holds_for_the_first_of_a_turn(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.rate = 64}); /* spent in one turn to the last */
+	doors_arrive(0, 100);
+	turns(10);
+	assert_int_equal(doors_accepted(), 64);
+	close_up();
+}
+
+/* Somebody who gave way for a newcomer that may not enter yet would have done so for nothing. */
+static void
+the_rate_comes_before_making_room(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.limit = 2, .rate = 2});
+	doors_arrive(0, 2);
+	turn();
+	doors_arrive(0, 1);
+	entrance.gives_way = true;
+	turns(10);
+	assert_int_equal(entrance.rooms_asked, 0);
+	pass(501);
+	turns(2);
+	assert_int_equal(entrance.rooms_asked, 1);
+	assert_int_equal(doors_accepted(), 3);
+	close_up();
+}
+
+/* Whatever closes the gate, another reason's end does not open it. */
+static void
+room_opens_no_gate_that_is_closed_otherwise(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.rate = 2});
+	doors_arrive(0, 5);
+	turn();
+	assert_int_equal(doors_accepted(), 2);
+	acceptor_on_room(entrance.acceptor);
+	leave();
+	turns(10);
+	assert_int_equal(doors.calls, 2);
+	pass(501);
+	doors.error = ENOMEM;
+	doors.errors = 1;
+	turns(2);
+	assert_int_equal(doors.calls, 3);
+	acceptor_on_room(entrance.acceptor);
+	leave();
+	turns(10);
+	assert_int_equal(doors.calls, 3);
+	pass(101);
+	turns(2);
+	assert_int_equal(doors_accepted(), 3);
+	close_up();
+}
+
+/* The gate that was closed for another reason stays closed when that one ends. */
+static void
+draining_closes_for_good(void **state)
+{
+	enum { RATE, PAUSED, FULL, OPEN, CASES };
+
+	(void)state;
+	for (int i = 0; i < CASES; i++) {
+		open_up(&(struct setting){.limit = i == FULL ? 1 : 0, .rate = i == RATE ? 1 : 0});
+		doors.listeners[0].handed_over = true;
+		doors_arrive(0, 100);
+		doors.error = EMFILE;
+		doors.errors = i == PAUSED ? 1 : 0;
+		turns(3);
+		doors.calls = 0;
+		acceptor_drain(entrance.acceptor);
+		doors.errors = 0;
+		acceptor_on_room(entrance.acceptor);
+		for (int n = 0; n < 20; n++) {
+			pass(501);
+			turns(3);
+		}
+		assert_int_equal(doors.calls, 0);
+		assert_int_equal(doors.listeners[0].listen_fd, -1);
+		close_up();
+	}
+}
+
+static void
+draining_takes_in_who_waits(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.doors = 2, .rate = 1});
+	doors_arrive(0, 200);
+	doors_arrive(1, 100);
+	doors.error = ECONNABORTED;
+	doors.errors = 3;
+	acceptor_drain(entrance.acceptor);
+	assert_int_equal(doors_accepted(), 300);
+	assert_int_equal(entrance.opened, 300);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(doors.listeners[i].listen_fd, -1);
+	close_up();
+}
+
+static void
+draining_ends(void **state)
+{
+	(void)state;
+	/* at the limit; nobody gives way */
+	open_up(&(struct setting){.limit = 5});
+	entrance.gives_way = true;
+	doors_arrive(0, 10);
+	acceptor_drain(entrance.acceptor);
+	assert_int_equal(doors.calls, 5);
+	assert_int_equal(entrance.rooms_asked, 0);
+	close_up();
+
+	/* without descriptors, and for good */
+	open_up(&(struct setting){0});
+	doors_arrive(0, 10);
+	doors.error = EMFILE;
+	doors.errors = 1;
+	acceptor_drain(entrance.acceptor);
+	pass(101);
+	turns(3);
+	assert_int_equal(doors.calls, 1);
+	close_up();
+
+	/* when a flood goes on */
+	open_up(&(struct setting){0});
+	doors.error = ECONNABORTED;
+	doors.errors = SIZE_MAX;
+	acceptor_drain(entrance.acceptor);
+	assert_int_equal(doors.calls, BACKLOG_MAX);
+	close_up();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(room_is_made_only_for_somebody_who_waits),
+	        cmocka_unit_test(a_full_gate_asks_once_until_there_is_room),
+	        cmocka_unit_test(the_rate_delays_and_loses_nobody),
+	        cmocka_unit_test(the_rate_holds_for_the_first_of_a_turn),
+	        cmocka_unit_test(the_rate_comes_before_making_room),
+	        cmocka_unit_test(room_opens_no_gate_that_is_closed_otherwise),
+	        cmocka_unit_test(draining_closes_for_good),
+	        cmocka_unit_test(draining_takes_in_who_waits),
+	        cmocka_unit_test(draining_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
