@@ -27,9 +27,9 @@ struct listeners {
  * Takes the sockets that systemd handed over (sd_listen_fds(3)), or else opens what the options
  * say: for every address one socket for TCP and one for UDP; without addresses one dual-stack
  * socket for each, or an IPv4 one where the host has no IPv6.
- * Returns 0, or a negative errno (-EACCES: no privilege for the port; -EUSERS: options that say
- * where to listen contradict the sockets handed over), and then problem says in words what was
- * tried. Call listeners_close() whatever the outcome.
+ * Returns 0, or a negative errno (-EACCES: no privilege for the port; -EUSERS: options contradict
+ * the sockets handed over, or the lack of them), and then problem says in words what was tried.
+ * Call listeners_close() whatever the outcome.
  */
 int listeners_open(
         struct listeners *listeners, const struct options *options, char *problem, size_t size);

@@ -16,6 +16,7 @@ struct options {
 	size_t n_listen;
 	uint64_t port; /* for addresses without one; 0: a free one */
 	bool no_tcp, no_udp;
+	bool activated; /* serve nothing but sockets handed over */
 
 	uint64_t max_connections; /* 0: what the file limit allows */
 	uint64_t max_connections_per_source;
@@ -25,6 +26,7 @@ struct options {
 
 	/* milliseconds; 0: never */
 	uint64_t idle_timeout, idle_timeout_full, stall_timeout, keepalive, drain_timeout;
+	uint64_t exit_idle_time;
 
 	bool log_connections, verbose, quiet;
 

@@ -54,6 +54,11 @@ struct stats {
 char *stats_format(const struct stats *stats, char *text, size_t size);
 #define STATS_TEXT_SIZE 2048
 
+/* Writes the line for people: "412 connections, 1.3 GB echoed, 20 datagrams refused". Ends with NUL
+ * and cuts what does not fit; STATS_SUMMARY_SIZE holds any. Returns text. */
+char *stats_summary(const struct stats *stats, char *text, size_t size);
+#define STATS_SUMMARY_SIZE 128
+
 /* Counts a reply that the kernel refused, by its errno (positive). */
 void stats_count_send_error(struct stats *stats, int error);
 

@@ -260,6 +260,11 @@ listeners_open(
 		        strerror(-handed_over));
 		return handed_over;
 	}
+	if (handed_over == 0 && options->activated) {
+		snprintf(problem, size,
+		        "--activated: no sockets were handed over; start a socket unit (echod.socket)");
+		return -EUSERS;
+	}
 	if (handed_over > 0 && options_listening(options)) {
 		snprintf(problem, size, "--%s: contradicts the sockets handed over (LISTEN_FDS=%d)",
 		        options_listening(options), handed_over);

@@ -4,6 +4,7 @@
 #include "echod/connection.h"
 #include "echod/datagram.h"
 #include "echod/log.h"
+#include "echod/service.h"
 #include "echod/stats.h"
 #include "echod/sweep.h"
 
@@ -25,6 +26,8 @@ struct server {
 	struct acceptor *acceptor;
 	struct datagrams *datagrams;
 	struct sweep *sweep;
+	struct service *service;
+	uint64_t drain_ms;
 	bool draining;
 };
 
@@ -91,9 +94,20 @@ server_on_stop(struct ev_loop *loop, struct ev_signal *watcher, int events)
 	acceptor_drain(server->acceptor);
 	log_line(LOG_INFO, "STOP: draining connections=%u",
 	        connections_open_now(server->connections));
+	service_stopping(server->service, server->drain_ms);
 	ev_now_update(loop);
 	ev_timer_start(loop, &server->drain);
 	end_if_drained(server);
+}
+
+static void
+server_on_idle(void *owner)
+{
+	struct server *server = owner;
+
+	log_line(LOG_INFO, "STOP: idle");
+	service_stopping(server->service, 0);
+	ev_break(server->loop, EVBREAK_ALL);
 }
 
 static void
@@ -187,6 +201,27 @@ make_acceptor(struct server *server, const struct options *options, struct liste
 	return server->acceptor;
 }
 
+/* Only when somebody holds the sockets for us and starts us again does an end lose nobody. */
+static bool
+make_service(
+        struct server *server, const struct options *options, const struct listeners *listeners)
+{
+	bool activated = listeners->count > 0 && listeners->all[0].handed_over;
+	const struct service_config config = {
+	        .loop = server->loop,
+	        .stats = &server->stats,
+	        .exit_idle_ms = activated ? options->exit_idle_time : 0,
+	        .on_idle = server_on_idle,
+	        .owner = server,
+	};
+
+	if (options->exit_idle_time && !activated)
+		log_line(LOG_WARNING,
+		        "echod: --exit-idle-time has no effect: no sockets were handed over");
+	server->service = service_new(&config);
+	return server->service;
+}
+
 struct server *
 server_new(const struct options *options, struct listeners *listeners, uint32_t limit)
 {
@@ -194,11 +229,12 @@ server_new(const struct options *options, struct listeners *listeners, uint32_t 
 
 	if (!server)
 		return NULL;
-	ev_timer_init(
-	        &server->drain, server_on_drain_timeout, (double)options->drain_timeout / 1000, 0);
+	server->drain_ms = options->drain_timeout;
+	ev_timer_init(&server->drain, server_on_drain_timeout, (double)server->drain_ms / 1000, 0);
 	server->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (!server->loop || !make_connections(server, options, limit) ||
-	        !make_sweep(server, options) || !make_acceptor(server, options, listeners)) {
+	        !make_sweep(server, options) || !make_acceptor(server, options, listeners) ||
+	        !make_service(server, options, listeners)) {
 		int error = errno;
 
 		server_free(server);
@@ -223,6 +259,7 @@ server_free(struct server *server)
 	connections_free(server->connections);
 	acceptor_free(server->acceptor);
 	sweep_free(server->sweep);
+	service_free(server->service);
 	datagrams_free(server->datagrams);
 	if (server->loop)
 		ev_loop_destroy(server->loop);

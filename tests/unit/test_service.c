@@ -1,0 +1,420 @@
+#include "test.h"
+
+#include "echod/clock.h"
+#include "echod/service.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+	DEADLINE_S = 30,
+};
+
+/* The service manager's end, and the daemon around the module. */
+static struct fixture {
+	struct ev_loop *loop;
+	struct stats stats;
+	struct service *service;
+	int manager_fd;
+	char path[64], message[512];
+	int idle_calls;
+	uint64_t idle_ns, turn_ns; /* when it came, when the last turn began */
+} fixture;
+
+static void
+on_idle(void *owner)
+{
+	assert_ptr_equal(owner, &fixture);
+	fixture.idle_calls++;
+	fixture.idle_ns = clock_now_ns();
+}
+
+static void
+start(uint64_t exit_idle_ms)
+{
+	const struct service_config config = {
+	        .loop = fixture.loop,
+	        .stats = &fixture.stats,
+	        .exit_idle_ms = exit_idle_ms,
+	        .on_idle = on_idle,
+	        .owner = &fixture,
+	};
+
+	fixture.service = service_new(&config);
+	assert_non_null(fixture.service);
+}
+
+/* The next message that has already been sent, or NULL. */
+static const char *
+sent(void)
+{
+	ssize_t length = recv(
+	        fixture.manager_fd, fixture.message, sizeof(fixture.message) - 1, MSG_DONTWAIT);
+
+	if (length < 0) {
+		assert_int_equal(errno, EAGAIN);
+		return NULL;
+	}
+	fixture.message[length] = '\0';
+	return fixture.message;
+}
+
+/* Runs the loop until the next message. */
+static const char *
+next(void)
+{
+	const char *message = sent();
+
+	while (!message) {
+		fixture.turn_ns = clock_now_ns();
+		ev_run(fixture.loop, EVRUN_ONCE);
+		message = sent();
+	}
+	return message;
+}
+
+static bool
+starts(const char *message, const char *with)
+{
+	return message && strncmp(message, with, strlen(with)) == 0;
+}
+
+static int
+set_up(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	(void)state;
+	alarm(DEADLINE_S);
+	memset(&fixture, 0, sizeof(fixture));
+	snprintf(fixture.path, sizeof(fixture.path), "/tmp/echod-notify-XXXXXX");
+	assert_non_null(mkdtemp(fixture.path));
+	strcat(fixture.path, "/s");
+	fixture.manager_fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	strcpy(address.sun_path, fixture.path);
+	assert_int_equal(bind(fixture.manager_fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	setenv("NOTIFY_SOCKET", fixture.path, 1);
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+	fixture.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	service_free(fixture.service);
+	ev_loop_destroy(fixture.loop);
+	close(fixture.manager_fd);
+	unlink(fixture.path);
+	*strrchr(fixture.path, '/') = '\0';
+	rmdir(fixture.path);
+	return 0;
+}
+
+static void
+on_first_connection(struct ev_loop *loop, struct ev_io *watcher, int events)
+{
+	(void)events;
+	assert_null(sent());
+	ev_io_stop(loop, watcher);
+	*(bool *)watcher->data = true;
+}
+
+static void
+ready_after_the_first_turn(void **state)
+{
+	bool served = false;
+	struct ev_io watcher;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	ev_io_init(&watcher, on_first_connection, pair[0], EV_READ);
+	watcher.data = &served;
+	ev_io_start(fixture.loop, &watcher);
+	start(0);
+	assert_null(sent());
+	assert_string_equal(next(), "READY=1");
+	assert_true(served);
+	assert_string_equal(next(), "STATUS=0 connections, 0 bytes echoed, 0 datagrams refused");
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void
+abstract_name(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t length = sizeof(address.sun_family); /* unix(7): autobind */
+	char name[sizeof(address.sun_path)];
+
+	(void)state;
+	close(fixture.manager_fd);
+	fixture.manager_fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	assert_int_equal(bind(fixture.manager_fd, (struct sockaddr *)&address, length), 0);
+	length = sizeof(address);
+	getsockname(fixture.manager_fd, (struct sockaddr *)&address, &length);
+	snprintf(name, sizeof(name), "@%.*s",
+	        (int)(length - offsetof(struct sockaddr_un, sun_path) - 1), address.sun_path + 1);
+	setenv("NOTIFY_SOCKET", name, 1);
+	start(0);
+	assert_string_equal(next(), "READY=1");
+}
+
+static void
+on_late(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)timer;
+	(void)events;
+	/* in a turn that is itself late, whatever was due earlier has gone first */
+	assert_string_equal(sent(), "WATCHDOG=1");
+}
+
+static void
+watchdog_at_half_its_time(void **state)
+{
+	uint64_t started = clock_now_ns();
+	struct ev_timer late;
+
+	(void)state;
+	ev_timer_init(&late, on_late, 0, 0.075);
+	ev_set_priority(&late, EV_MINPRI);
+	setenv("WATCHDOG_USEC", "100000", 1);
+	start(0);
+	assert_string_equal(next(), "READY=1");
+	for (int i = 0; i < 5; i++) {
+		ev_timer_again(fixture.loop, &late);
+		assert_string_equal(next(), "WATCHDOG=1");
+	}
+	ev_timer_stop(fixture.loop, &late);
+	/* a timer may be late, but never early */
+	assert_true(clock_now_ns() - started >= 5 * 49 * NS_PER_MS);
+}
+
+static void
+watchdog_at_the_file_limit(void **state)
+{
+	struct rlimit before, none;
+
+	(void)state;
+	setenv("WATCHDOG_USEC", "20000", 1);
+	start(0);
+	assert_string_equal(next(), "READY=1");
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &none);
+	assert_int_equal(dup(0), -1);
+	assert_string_equal(next(), "WATCHDOG=1");
+	setrlimit(RLIMIT_NOFILE, &before);
+}
+
+static void
+watchdog_of_another_process(void **state)
+{
+	(void)state;
+	setenv("WATCHDOG_USEC", "20000", 1);
+	setenv("WATCHDOG_PID", "1", 1);
+	start(0);
+	assert_string_equal(next(), "READY=1");
+	assert_true(starts(next(), "STATUS=")); /* a second later, and nothing in between */
+}
+
+static void
+on_load(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct stats *stats = timer->data;
+
+	(void)loop;
+	(void)events;
+	stats->tcp_accepted++;
+	stats->tcp_open++;
+	stats->tcp_sent_bytes += 1000000;
+}
+
+static void
+status_at_most_once_a_second(void **state)
+{
+	uint64_t first = 0;
+	struct ev_timer load;
+	char last[512] = "";
+
+	(void)state;
+	ev_timer_init(&load, on_load, 0.01, 0.01);
+	load.data = &fixture.stats;
+	ev_timer_start(fixture.loop, &load);
+	start(0);
+	assert_string_equal(next(), "READY=1");
+	for (unsigned n = 0; n < 3; n++) {
+		assert_true(starts(next(), "STATUS="));
+		assert_string_not_equal(fixture.message, last);
+		strcpy(last, fixture.message);
+		first = n == 0 ? fixture.turn_ns : first;
+		assert_true(clock_now_ns() - first >= n * 990 * NS_PER_MS);
+	}
+	ev_timer_stop(fixture.loop, &load);
+}
+
+/* As if these had come in during a turn that something else had caused. */
+static void
+turn(uint64_t opened, uint64_t received)
+{
+	fixture.stats.tcp_accepted += opened;
+	fixture.stats.tcp_open += opened;
+	fixture.stats.udp_received += received;
+	ev_run(fixture.loop, EVRUN_NOWAIT);
+}
+
+static void
+status_only_when_changed(void **state)
+{
+	(void)state;
+	start(0);
+	assert_string_equal(next(), "READY=1");
+	assert_true(starts(next(), "STATUS=0 connections"));
+	turn(0, 1); /* a datagram that was answered with nothing: the text is the same */
+	ev_run(fixture.loop, EVRUN_ONCE);
+	assert_null(sent());
+	fixture.stats.udp_refused_port = 20;
+	fixture.stats.udp_answered_bytes = 300000000;
+	fixture.stats.tcp_sent_bytes = 1000000000;
+	turn(412, 20);
+	assert_string_equal(next(), "STATUS=412 connections, 1.3 GB echoed, 20 datagrams refused");
+}
+
+static void
+stopping(void **state)
+{
+	(void)state;
+	start(0);
+	fixture.stats.tcp_open = fixture.stats.tcp_accepted = 3;
+	assert_string_equal(next(), "READY=1");
+	assert_true(starts(next(), "STATUS=3 connections"));
+	service_stopping(fixture.service, 7000);
+	assert_string_equal(sent(),
+	        "STOPPING=1\nSTATUS=Stopping: 3 connections to finish\nEXTEND_TIMEOUT_USEC=12000000");
+	fixture.stats.tcp_open = 1;
+	turn(0, 0);
+	assert_string_equal(
+	        next(), "STATUS=Stopping: 1 connection, 0 bytes echoed, 0 datagrams refused");
+}
+
+static void
+a_manager_that_does_not_listen(void **state)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	unsigned fillers = 0;
+
+	(void)state;
+	strcpy(address.sun_path, fixture.path);
+	while (sendto(fd, "", 0, MSG_DONTWAIT, (struct sockaddr *)&address, sizeof(address)) == 0)
+		fillers++;
+	assert_int_equal(errno, EAGAIN);
+	start(0);
+	for (int i = 0; i < 3; i++) /* does not wait: the alarm would end the test */
+		ev_run(fixture.loop, EVRUN_ONCE);
+	for (; fillers > 0; fillers--)
+		assert_string_equal(sent(), "");
+	assert_string_equal(next(), "READY=1");
+	assert_true(starts(next(), "STATUS="));
+	close(fd);
+}
+
+static void
+nobody_to_tell(void **state)
+{
+	static const char *const values[] = {NULL, "", "nonsense", "vsock:2:1234",
+	        "/a/path/that/is/longer/than/what/a/unix/socket/address/has/room/for/which/is/108/"
+	        "bytes/with/the/closing/NUL/so/this/is/not/one"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		unsetenv("NOTIFY_SOCKET");
+		if (values[i])
+			setenv("NOTIFY_SOCKET", values[i], 1);
+		start(0);
+		assert_false(ev_run(fixture.loop, 0)); /* nothing to wait for */
+		service_stopping(fixture.service, 1000);
+		service_free(fixture.service);
+	}
+	fixture.service = NULL;
+	assert_null(sent());
+}
+
+static void
+on_close(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	assert_int_equal(fixture.idle_calls, 0);
+	fixture.stats.tcp_open = 0;
+	*(uint64_t *)timer->data = clock_now_ns();
+}
+
+static void
+idle_when_nothing_is_open_and_nothing_comes(void **state)
+{
+	uint64_t last = clock_now_ns();
+	struct ev_timer timer;
+
+	(void)state;
+	unsetenv("NOTIFY_SOCKET");
+	start(100);
+	for (int i = 0; i < 3; i++) { /* datagrams keep it up */
+		uint64_t before = clock_now_ns();
+
+		while (clock_now_ns() - before < 50 * NS_PER_MS)
+			turn(0, 0);
+		last = clock_now_ns();
+		turn(0, 1);
+		if (fixture.idle_calls > 0) /* a machine too busy to say */
+			return;
+	}
+	while (fixture.idle_calls == 0)
+		ev_run(fixture.loop, EVRUN_ONCE);
+	assert_true(fixture.idle_ns - last >= 99 * NS_PER_MS);
+	service_free(fixture.service);
+
+	fixture.idle_calls = 0;
+	start(100); /* as does a connection, even a silent one */
+	turn(1, 0);
+	ev_timer_init(&timer, on_close, 0.35, 0);
+	timer.data = &last;
+	ev_timer_start(fixture.loop, &timer);
+	while (fixture.idle_calls == 0)
+		ev_run(fixture.loop, EVRUN_ONCE);
+	assert_int_equal(fixture.stats.tcp_open, 0);
+	assert_true(fixture.idle_ns - last >= 99 * NS_PER_MS);
+}
+
+int
+main(void)
+{
+#define SERVICE_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	        SERVICE_TEST(ready_after_the_first_turn),
+	        SERVICE_TEST(abstract_name),
+	        SERVICE_TEST(watchdog_at_half_its_time),
+	        SERVICE_TEST(watchdog_at_the_file_limit),
+	        SERVICE_TEST(watchdog_of_another_process),
+	        SERVICE_TEST(status_at_most_once_a_second),
+	        SERVICE_TEST(status_only_when_changed),
+	        SERVICE_TEST(stopping),
+	        SERVICE_TEST(a_manager_that_does_not_listen),
+	        SERVICE_TEST(nobody_to_tell),
+	        SERVICE_TEST(idle_when_nothing_is_open_and_nothing_comes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
