@@ -365,25 +365,24 @@ on_close(struct ev_loop *loop, struct ev_timer *timer, int events)
 static void
 idle_when_nothing_is_open_and_nothing_comes(void **state)
 {
-	uint64_t last = clock_now_ns();
+	uint64_t last;
 	struct ev_timer timer;
 
 	(void)state;
 	unsetenv("NOTIFY_SOCKET");
-	start(100);
-	for (int i = 0; i < 3; i++) { /* datagrams keep it up */
-		uint64_t before = clock_now_ns();
-
-		while (clock_now_ns() - before < 50 * NS_PER_MS)
-			turn(0, 0);
+	do { /* again, should the machine be too busy to be on time */
+		service_free(fixture.service);
+		fixture.idle_calls = 0;
+		start(200);
 		last = clock_now_ns();
-		turn(0, 1);
-		if (fixture.idle_calls > 0) /* a machine too busy to say */
-			return;
-	}
+		while (clock_now_ns() - last < 50 * NS_PER_MS)
+			turn(0, 0);
+	} while (fixture.idle_calls > 0);
+	last = clock_now_ns();
+	turn(0, 1); /* a datagram keeps it up */
 	while (fixture.idle_calls == 0)
 		ev_run(fixture.loop, EVRUN_ONCE);
-	assert_true(fixture.idle_ns - last >= 99 * NS_PER_MS);
+	assert_true(fixture.idle_ns - last >= 199 * NS_PER_MS);
 	service_free(fixture.service);
 
 	fixture.idle_calls = 0;
