@@ -54,4 +54,10 @@ void address_set_port(struct address *address, uint16_t port);
  */
 bool address_as_ipv4(const struct address *address, struct in_addr *ipv4);
 
+/* An IPv4 address as the v4-mapped IPv6 address. */
+struct in6_addr address_mapped(struct in_addr ipv4);
+
+/* The IPv6 address, v4-mapped for IPv4. Returns false for families other than these two. */
+bool address_as_ipv6(const struct address *address, struct in6_addr *ipv6);
+
 #endif

@@ -149,3 +149,24 @@ address_as_ipv4(const struct address *address, struct in_addr *ipv4)
 	}
 	return false;
 }
+
+struct in6_addr
+address_mapped(struct in_addr ipv4)
+{
+	struct in6_addr ipv6 = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+
+	memcpy(&ipv6.s6_addr[12], &ipv4, sizeof(ipv4));
+	return ipv6;
+}
+
+bool
+address_as_ipv6(const struct address *address, struct in6_addr *ipv6)
+{
+	if (address->any.sa_family == AF_INET)
+		*ipv6 = address_mapped(address->in4.sin_addr);
+	else if (address->any.sa_family == AF_INET6)
+		*ipv6 = address->in6.sin6_addr;
+	else
+		return false;
+	return true;
+}

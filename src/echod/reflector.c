@@ -49,22 +49,25 @@ is_loopback(const struct in6_addr *address)
 	return is_v4(address) ? address->s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(address);
 }
 
-/* IPv4: 224.0.0.0/4 and, as nothing there is a host's either, 240.0.0.0/4 with 255.255.255.255. */
+/* RFC 1122, 3.2.1.3: 0.0.0.0/8, 224.0.0.0/4 and 255.255.255.255 are no host's to send from. */
 static bool
 is_host(const struct in6_addr *address)
 {
-	if (is_v4(address))
-		return address->s6_addr[12] != 0 && address->s6_addr[12] < 224;
+	uint32_t v4;
+
+	if (is_v4(address)) {
+		memcpy(&v4, &address->s6_addr[12], sizeof(v4));
+		v4 = ntohl(v4);
+		return v4 >> 24 != 0 && !IN_MULTICAST(v4) && v4 != INADDR_BROADCAST;
+	}
 	return !IN6_IS_ADDR_UNSPECIFIED(address) && !IN6_IS_ADDR_MULTICAST(address);
 }
 
 static bool
 source_is_good(const struct reflector_datagram *datagram)
 {
-	if (!is_host(&datagram->source))
-		return false;
-	return !is_loopback(&datagram->source) || datagram->on_loopback ||
-	       is_loopback(&datagram->hit);
+	return is_host(&datagram->source) &&
+	       (!is_loopback(&datagram->source) || datagram->on_loopback);
 }
 
 static bool

@@ -18,9 +18,9 @@ FLOORS = (
     ("listener", "limits", "service"),
     ("options",),
     ("pool", "ring", "stats", "log"),
-    ("bucket", "option_table", "resolver", "dial"),
+    ("bucket", "option_table", "prefix", "resolver", "dial"),
     ("address",),
-    ("units", "clock", "flight", "payload", "reflection"),
+    ("units", "clock", "flight", "payload", "reflection", "train"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/)?(\w+)\.h[>"]', re.M)

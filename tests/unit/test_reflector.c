@@ -1,0 +1,221 @@
+#include "test.h"
+
+#include "echod/reflector.h"
+
+#include <arpa/inet.h>
+
+#define ANSWER      REFLECTOR_ANSWER
+#define SOURCE      REFLECTOR_SOURCE
+#define DESTINATION REFLECTOR_DESTINATION
+
+enum {
+	GOOD_PORT = 40000,
+};
+
+#define V4(text) "::ffff:" text
+#define HERE     V4("192.0.2.1") /* the daemon's address */
+#define THERE    V4("198.51.100.7")
+#define HERE6    "2001:db8::1"
+#define THERE6   "2001:db8:9::7"
+
+static struct in6_addr
+address(const char *text)
+{
+	struct in6_addr result;
+
+	assert_int_equal(inet_pton(AF_INET6, text, &result), 1);
+	return result;
+}
+
+/* A datagram that is answered, from source to us. */
+static struct reflector_datagram
+good(const char *source, const char *hit)
+{
+	return (struct reflector_datagram){
+	        .source = address(source),
+	        .hit = address(hit),
+	        .local = address(hit),
+	        .source_port = GOOD_PORT,
+	};
+}
+
+static enum reflector_verdict
+verdict(const struct reflector_datagram *datagram)
+{
+	static struct reflector_ports ports;
+
+	reflector_ports_init(&ports);
+	return reflector_verdict(&ports, datagram);
+}
+
+/* Every boundary of every range, from both sides. */
+static void
+source_addresses(void **state)
+{
+	static const struct {
+		const char *source;
+		enum reflector_verdict elsewhere, on_loopback;
+	} samples[] = {
+	        {V4("0.0.0.0"), SOURCE, SOURCE},
+	        {V4("0.0.0.1"), SOURCE, SOURCE},
+	        {V4("0.255.255.255"), SOURCE, SOURCE},
+	        {V4("1.0.0.0"), ANSWER, ANSWER},
+	        {V4("126.255.255.255"), ANSWER, ANSWER},
+	        {V4("127.0.0.0"), SOURCE, ANSWER},
+	        {V4("127.0.0.1"), SOURCE, ANSWER},
+	        {V4("127.255.255.255"), SOURCE, ANSWER},
+	        {V4("128.0.0.0"), ANSWER, ANSWER},
+	        {V4("198.51.100.7"), ANSWER, ANSWER},
+	        {V4("223.255.255.255"), ANSWER, ANSWER},
+	        {V4("224.0.0.0"), SOURCE, SOURCE},
+	        {V4("224.0.0.251"), SOURCE, SOURCE},
+	        {V4("239.255.255.255"), SOURCE, SOURCE},
+	        {V4("240.0.0.0"), ANSWER, ANSWER},
+	        {V4("255.255.255.254"), ANSWER, ANSWER},
+	        {V4("255.255.255.255"), SOURCE, SOURCE},
+	        {"::", SOURCE, SOURCE},
+	        {"::1", SOURCE, ANSWER},
+	        {"::2", ANSWER, ANSWER},
+	        {"fe80::1", ANSWER, ANSWER},
+	        {"feff:ffff::1", ANSWER, ANSWER},
+	        {"ff00::", SOURCE, SOURCE},
+	        {"ff02::1", SOURCE, SOURCE},
+	        {"ffff::1", SOURCE, SOURCE},
+	        {"2001:db8::7", ANSWER, ANSWER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		struct reflector_datagram datagram = good(samples[i].source, HERE);
+
+		print_message("%s\n", samples[i].source);
+		assert_int_equal(verdict(&datagram), samples[i].elsewhere);
+		datagram.on_loopback = true;
+		assert_int_equal(verdict(&datagram), samples[i].on_loopback);
+	}
+}
+
+/* route_localnet lets such datagrams in from outside. */
+static void
+loopback_from_outside_is_forged_wherever_it_goes(void **state)
+{
+	struct reflector_datagram datagram = good(V4("127.0.0.1"), V4("127.0.0.1"));
+
+	(void)state;
+	assert_int_equal(verdict(&datagram), REFLECTOR_SOURCE);
+}
+
+static void
+destination_addresses(void **state)
+{
+	static const struct {
+		const char *source, *hit, *local;
+		enum reflector_verdict verdict;
+	} samples[] = {
+	        {THERE, HERE, HERE, ANSWER},
+	        {THERE, V4("192.0.2.255"), HERE, DESTINATION},
+	        {THERE, V4("192.0.2.0"), HERE, DESTINATION},
+	        {THERE, V4("255.255.255.255"), HERE, DESTINATION},
+	        {THERE, V4("224.0.0.1"), HERE, DESTINATION},
+	        {THERE, V4("192.0.2.1"), V4("0.0.0.0"), DESTINATION},
+	        {THERE6, HERE6, HERE6, ANSWER},
+	        {THERE6, "fe80::1", "fe80::1", ANSWER},
+	        {THERE6, "ff02::1", "ff02::1", DESTINATION},
+	        {THERE6, "ff00::", "ff00::", DESTINATION},
+	        {THERE6, "ff05::1:3", HERE6, DESTINATION},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		struct reflector_datagram datagram = good(samples[i].source, samples[i].hit);
+
+		print_message("%s, ours is %s\n", samples[i].hit, samples[i].local);
+		datagram.local = address(samples[i].local);
+		assert_int_equal(verdict(&datagram), samples[i].verdict);
+	}
+}
+
+static bool
+is_a_service(uint32_t port)
+{
+	return port == 1900 || port == 2049 || port == 3702 || port == 5353 || port == 5355 ||
+	       port == 11211;
+}
+
+static void
+every_source_port(void **state)
+{
+	struct reflector_datagram datagram = good(THERE, HERE);
+	struct reflector_ports ports;
+
+	(void)state;
+	reflector_ports_init(&ports);
+	for (uint32_t port = 0; port <= UINT16_MAX; port++) {
+		bool refused = port < 1024 || is_a_service(port);
+
+		datagram.source_port = (uint16_t)port;
+		assert_int_equal(reflector_verdict(&ports, &datagram),
+		        refused ? REFLECTOR_PORT : REFLECTOR_ANSWER);
+	}
+}
+
+static void
+ports_refused_and_allowed_are_these_alone(void **state)
+{
+	static const uint16_t samples[] = {1, 53, 63, 64, 1023, 1024, 50007, 65535};
+	struct reflector_datagram datagram = good(THERE, HERE);
+	struct reflector_ports ports;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		uint16_t port = samples[i];
+
+		reflector_ports_init(&ports);
+		reflector_ports_refuse(&ports, port);
+		datagram.source_port = port;
+		assert_int_equal(reflector_verdict(&ports, &datagram), REFLECTOR_PORT);
+		reflector_ports_allow(&ports, port);
+		assert_int_equal(reflector_verdict(&ports, &datagram), REFLECTOR_ANSWER);
+		datagram.source_port = port ^ 1;
+		assert_int_equal(reflector_verdict(&ports, &datagram),
+		        (port ^ 1) < 1024 ? REFLECTOR_PORT : REFLECTOR_ANSWER);
+	}
+}
+
+/* A datagram that breaks every rule is refused for the first; each rule mended, for the next. */
+static void
+reasons_come_in_their_order(void **state)
+{
+	struct reflector_datagram datagram = {
+	        .source = address("::"),
+	        .hit = address("ff02::1"),
+	        .source_port = 7,
+	        .truncated = true,
+	};
+
+	(void)state;
+	assert_int_equal(verdict(&datagram), REFLECTOR_TRUNCATED);
+	datagram.truncated = false;
+	assert_int_equal(verdict(&datagram), REFLECTOR_SOURCE);
+	datagram.source = address(THERE6);
+	assert_int_equal(verdict(&datagram), REFLECTOR_DESTINATION);
+	datagram.hit = address(HERE6);
+	assert_int_equal(verdict(&datagram), REFLECTOR_PORT);
+	datagram.source_port = GOOD_PORT;
+	assert_int_equal(verdict(&datagram), REFLECTOR_ANSWER);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(source_addresses),
+	        cmocka_unit_test(loopback_from_outside_is_forged_wherever_it_goes),
+	        cmocka_unit_test(destination_addresses),
+	        cmocka_unit_test(every_source_port),
+	        cmocka_unit_test(ports_refused_and_allowed_are_these_alone),
+	        cmocka_unit_test(reasons_come_in_their_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
