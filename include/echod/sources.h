@@ -9,6 +9,8 @@
 #define ECHOD_SOURCES_H
 
 #include "echod/address.h"
+#include "echod/prefix.h"
+#include "echod/train.h"
 
 #include <stdint.h>
 
@@ -30,5 +32,32 @@ void sources_free(struct sources *sources);
  */
 int sources_connect(struct sources *sources, const struct address *peer, uint32_t *place);
 void sources_disconnect(struct sources *sources, uint32_t place);
+
+/*
+ * Tokens of the sources of datagrams. They live in a fixed number of slots, and sources that fall
+ * on the same slot share its tokens: a flood of forged sources takes no memory and evicts nobody.
+ */
+struct source_tokens;
+
+struct source_tokens_config {
+	uint64_t rate;               /* tokens a second, and twice as many at once; 0: no limit */
+	const struct prefix *exempt; /* n_exempt sources without a limit; the caller's, kept */
+	size_t n_exempt;
+};
+
+/* A token pays for each started SOURCES_TOKEN_BYTES of a datagram, and an empty one costs one. */
+#define SOURCES_TOKEN_BYTES 1500
+
+/* Returns NULL and sets errno to ENOMEM. */
+struct source_tokens *source_tokens_new(const struct source_tokens_config *config);
+void source_tokens_free(struct source_tokens *tokens);
+
+/*
+ * Pays for the datagrams of a train from the first on, as far as the tokens of its source (IPv4:
+ * v4-mapped) go, and returns for how many. Loopback sources and exempt ones always pay for all.
+ * now_ns: CLOCK_MONOTONIC.
+ */
+uint32_t sources_take(struct source_tokens *tokens, const struct in6_addr *source,
+        const struct train *train, uint64_t now_ns);
 
 #endif

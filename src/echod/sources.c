@@ -1,5 +1,6 @@
 #include "echod/sources.h"
 
+#include "echod/bucket.h"
 #include "echod/pool.h"
 
 #include <errno.h>
@@ -7,15 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is hashed and compared: no padding. */
-struct source {
-	uint64_t family;
-	uint64_t prefix; /* the IPv4 address, or the upper half of the IPv6 one */
+enum {
+	SLOTS = 1 << 16, /* 512 KiB; a flood of a million sources a second is 16 a slot */
 };
 
 struct entry {
 	uint64_t pooled; /* the pool's while the entry is not lent */
-	struct source source;
+	struct in6_addr source;
 	uint32_t connections;
 	uint32_t next; /* the next entry's index + 1 in the same bucket, or 0 */
 };
@@ -27,6 +26,33 @@ struct sources {
 	uint64_t limit;
 	unsigned char key[crypto_shorthash_KEYBYTES];
 };
+
+struct source_tokens {
+	struct source_tokens_config config;
+	struct bucket_rule rule;
+	unsigned char key[crypto_shorthash_KEYBYTES];
+	struct bucket slots[SLOTS];
+};
+
+/* The source that an address belongs to: IPv4 as it is, IPv6 without its lower half. */
+static struct in6_addr
+source_of(const struct in6_addr *address)
+{
+	struct in6_addr source = *address;
+
+	if (!IN6_IS_ADDR_V4MAPPED(address))
+		memset(&source.s6_addr[8], 0, 8);
+	return source;
+}
+
+static uint64_t
+hash_of(const struct in6_addr *source, const unsigned char *key)
+{
+	uint64_t hash;
+
+	crypto_shorthash((unsigned char *)&hash, source->s6_addr, sizeof(*source), key);
+	return hash;
+}
 
 struct sources *
 sources_new(uint32_t capacity, uint64_t limit)
@@ -60,32 +86,10 @@ sources_free(struct sources *sources)
 	free(sources);
 }
 
-static int
-source_of(const struct address *peer, struct source *source)
-{
-	struct in_addr ipv4;
-
-	*source = (struct source){0};
-	if (address_as_ipv4(peer, &ipv4)) {
-		source->family = AF_INET;
-		source->prefix = ipv4.s_addr;
-	} else if (peer->any.sa_family == AF_INET6) {
-		source->family = AF_INET6;
-		memcpy(&source->prefix, &peer->in6.sin6_addr, sizeof(source->prefix));
-	} else {
-		return -EAFNOSUPPORT;
-	}
-	return 0;
-}
-
 static uint32_t *
-head_of(struct sources *sources, const struct source *source)
+head_of(struct sources *sources, const struct in6_addr *source)
 {
-	uint64_t hash;
-
-	crypto_shorthash((unsigned char *)&hash, (const unsigned char *)source, sizeof(*source),
-	        sources->key);
-	return &sources->heads[hash & sources->mask];
+	return &sources->heads[hash_of(source, sources->key) & sources->mask];
 }
 
 static struct entry *
@@ -97,13 +101,14 @@ entry_at(struct sources *sources, uint32_t link)
 int
 sources_connect(struct sources *sources, const struct address *peer, uint32_t *place)
 {
-	struct source source;
+	struct in6_addr address, source;
 	struct entry *entry;
 	uint32_t *head;
 
 	*place = SOURCES_NONE;
-	if (source_of(peer, &source) < 0)
+	if (!address_as_ipv6(peer, &address))
 		return 0;
+	source = source_of(&address);
 	head = head_of(sources, &source);
 	for (entry = entry_at(sources, *head); entry; entry = entry_at(sources, entry->next))
 		if (memcmp(&entry->source, &source, sizeof(source)) == 0)
@@ -136,4 +141,70 @@ sources_disconnect(struct sources *sources, uint32_t place)
 		link = &entry_at(sources, *link)->next;
 	*link = entry->next;
 	pool_give(&sources->entries, entry);
+}
+
+struct source_tokens *
+source_tokens_new(const struct source_tokens_config *config)
+{
+	struct source_tokens *tokens = pool_map(sizeof(*tokens));
+
+	if (!tokens) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	tokens->config = *config;
+	tokens->rule = bucket_rule(config->rate, 2 * config->rate);
+	crypto_shorthash_keygen(tokens->key);
+	return tokens;
+}
+
+void
+source_tokens_free(struct source_tokens *tokens)
+{
+	pool_unmap(tokens, sizeof(*tokens));
+}
+
+static bool
+is_exempt(const struct source_tokens *tokens, const struct in6_addr *source)
+{
+	static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
+
+	if (tokens->config.rate == 0 || IN6_ARE_ADDR_EQUAL(source, &loopback) ||
+	        (IN6_IS_ADDR_V4MAPPED(source) && source->s6_addr[12] == 127))
+		return true;
+	for (size_t i = 0; i < tokens->config.n_exempt; i++)
+		if (prefix_contains(&tokens->config.exempt[i], source))
+			return true;
+	return false;
+}
+
+static uint64_t
+price_of(size_t length)
+{
+	return length > SOURCES_TOKEN_BYTES
+	               ? (length + SOURCES_TOKEN_BYTES - 1) / SOURCES_TOKEN_BYTES
+	               : 1;
+}
+
+uint32_t
+sources_take(struct source_tokens *tokens, const struct in6_addr *source, const struct train *train,
+        uint64_t now_ns)
+{
+	uint32_t count = train_count(train), paid = 0;
+	struct in6_addr payer;
+	struct bucket *slot;
+	size_t offset = 0;
+
+	if (is_exempt(tokens, source))
+		return count;
+	payer = source_of(source);
+	slot = &tokens->slots[hash_of(&payer, tokens->key) % SLOTS];
+	for (; paid < count; paid++) {
+		size_t piece = train_piece(train, offset);
+
+		if (!bucket_take(slot, &tokens->rule, now_ns, price_of(piece)))
+			break;
+		offset += piece;
+	}
+	return paid;
 }

@@ -1,0 +1,353 @@
+#include "test.h"
+
+#include "echod/clock.h"
+#include "echod/sources.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+enum {
+	RATE = 100,
+	BURST = 2 * RATE,
+};
+
+static const uint64_t start_ns = 1000 * NS_PER_S;
+static const struct train one_byte = {.length = 1};
+
+static struct in6_addr
+address(const char *text)
+{
+	struct in6_addr result;
+
+	assert_int_equal(inet_pton(AF_INET6, text, &result), 1);
+	return result;
+}
+
+static struct in6_addr
+numbered(uint32_t number)
+{
+	return address_mapped((struct in_addr){htonl(UINT32_C(0x0a000000) + number)});
+}
+
+static struct address
+peer(const char *text)
+{
+	struct address result;
+
+	assert_int_equal(address_parse(text, 1, &result), 0);
+	return result;
+}
+
+static struct source_tokens *
+new_tokens(uint64_t rate, const struct prefix *exempt, size_t n_exempt)
+{
+	struct source_tokens *tokens = source_tokens_new(&(struct source_tokens_config){
+	        .rate = rate, .exempt = exempt, .n_exempt = n_exempt});
+
+	assert_non_null(tokens);
+	return tokens;
+}
+
+/* How many of the trains a source can pay for at one time, and at most `most` of them. */
+static uint32_t
+spend(struct source_tokens *tokens, const char *source, struct train train, uint32_t most)
+{
+	const struct in6_addr from = address(source);
+	uint32_t paid = 0;
+
+	while (paid < most && sources_take(tokens, &from, &train, start_ns))
+		paid++;
+	return paid;
+}
+
+static void
+a_source_has_its_burst_and_then_its_rate(void **state)
+{
+	struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
+	const struct in6_addr from = address("::ffff:192.0.2.1");
+	uint64_t token_ns = NS_PER_S / RATE;
+
+	(void)state;
+	assert_int_equal(spend(tokens, "::ffff:192.0.2.1", one_byte, UINT32_MAX), BURST);
+	assert_int_equal(sources_take(tokens, &from, &one_byte, start_ns + token_ns - 1), 0);
+	assert_int_equal(sources_take(tokens, &from, &one_byte, start_ns + token_ns), 1);
+	assert_int_equal(sources_take(tokens, &from, &one_byte, start_ns + token_ns), 0);
+	source_tokens_free(tokens);
+}
+
+static void
+a_token_pays_for_1500_bytes(void **state)
+{
+	static const struct {
+		size_t length;
+		uint32_t price;
+	} samples[] = {{0, 1}, {1, 1}, {1500, 1}, {1501, 2}, {3000, 2}, {3001, 3}, {65507, 44}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
+		const struct train single = {.length = samples[i].length};
+
+		assert_int_equal(
+		        spend(tokens, "2001:db8::1", single, UINT32_MAX), BURST / samples[i].price);
+		source_tokens_free(tokens);
+	}
+}
+
+static void
+of_a_train_the_first_are_paid(void **state)
+{
+	static const struct {
+		struct train train;
+		uint32_t before, paid; /* tokens spent before */
+	} samples[] = {
+	        {{.length = 640, .segment = 10}, 0, 64},
+	        {{.length = 640, .segment = 10}, BURST - 64, 64},
+	        {{.length = 640, .segment = 10}, BURST - 63, 63},
+	        {{.length = 640, .segment = 10}, BURST - 1, 1},
+	        {{.length = 640, .segment = 10}, BURST, 0},
+	        /* two of 2000 bytes and one of 1: 2 + 2 + 1 tokens */
+	        {{.length = 4001, .segment = 2000}, BURST - 5, 3},
+	        {{.length = 4001, .segment = 2000}, BURST - 4, 2},
+	        /* the second is too dear, and the third is not taken out of turn */
+	        {{.length = 4001, .segment = 2000}, BURST - 3, 1},
+	        {{.length = 4001, .segment = 2000}, BURST - 1, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
+		const struct in6_addr from = address("2001:db8::1");
+
+		assert_int_equal(spend(tokens, "2001:db8::1", one_byte, samples[i].before),
+		        samples[i].before);
+		assert_int_equal(
+		        sources_take(tokens, &from, &samples[i].train, start_ns), samples[i].paid);
+		source_tokens_free(tokens);
+	}
+}
+
+static void
+ipv4_by_address_ipv6_by_its_first_64_bits(void **state)
+{
+	static const struct {
+		const char *one, *other;
+		bool same;
+	} samples[] = {
+	        {"::ffff:192.0.2.1", "::ffff:192.0.2.1", true},
+	        {"::ffff:192.0.2.1", "::ffff:192.0.2.2", false},
+	        {"2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true},
+	        {"2001:db8:0:1::1", "2001:db8:0:2::1", false},
+	        {"2001:db8:0:1::1", "2001:db8:1:1::1", false},
+	        {"::5", "::ffff:0.0.0.5", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		uint32_t left;
+
+		print_message("%s %s\n", samples[i].one, samples[i].other);
+		/* two that differ share a slot once in 65536 times: then another key is tried */
+		do {
+			struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
+
+			assert_int_equal(spend(tokens, samples[i].one, one_byte, BURST), BURST);
+			left = spend(tokens, samples[i].other, one_byte, BURST);
+			source_tokens_free(tokens);
+		} while (!samples[i].same && left == 0);
+		assert_int_equal(left, samples[i].same ? 0 : BURST);
+	}
+}
+
+static void
+who_is_exempt(void **state)
+{
+	static const struct {
+		const char *source;
+		bool exempt;
+	} samples[] = {
+	        {"::ffff:127.0.0.1", true},
+	        {"::ffff:127.255.0.1", true},
+	        {"::ffff:128.0.0.1", false},
+	        {"::1", true},
+	        {"::2", false},
+	        {"::7f00:1", false},
+	        {"::ffff:10.1.2.3", true},
+	        {"::ffff:11.0.0.0", false},
+	        {"2001:db8::1", true},
+	        {"2001:db9::1", false},
+	};
+	struct prefix exempt[2];
+	struct source_tokens *tokens;
+
+	(void)state;
+	assert_int_equal(prefix_parse("10.0.0.0/8", &exempt[0]), 0);
+	assert_int_equal(prefix_parse("2001:db8::/32", &exempt[1]), 0);
+	tokens = new_tokens(1, exempt, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		const struct train large = {.length = 65507}; /* never affordable at this rate */
+		const struct in6_addr from = address(samples[i].source);
+
+		print_message("%s\n", samples[i].source);
+		assert_int_equal(sources_take(tokens, &from, &large, start_ns), samples[i].exempt);
+	}
+	source_tokens_free(tokens);
+}
+
+static void
+no_rate_is_no_limit(void **state)
+{
+	struct source_tokens *tokens = new_tokens(0, NULL, 0);
+
+	(void)state;
+	assert_int_equal(spend(tokens, "2001:db8::1", (struct train){.length = 65507}, 1000), 1000);
+	source_tokens_free(tokens);
+}
+
+/* A million forged sources, a datagram each, leave nearly everybody nearly all of their tokens. */
+static void
+a_flood_of_sources_evicts_nobody(void **state)
+{
+	enum { FLOOD = 1000000, WITNESSES = 200 };
+	struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
+	uint32_t left = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < FLOOD; i++) {
+		const struct in6_addr from = numbered(i);
+
+		sources_take(tokens, &from, &one_byte, start_ns);
+	}
+	for (uint32_t i = 0; i < WITNESSES; i++) {
+		const struct in6_addr from = numbered(FLOOD + i);
+
+		for (int n = 0; n < BURST; n++)
+			left += sources_take(tokens, &from, &one_byte, start_ns);
+	}
+	/* 1000000 / 65536 is 15.3 a slot; the mean of 200 witnesses is within 3 of that */
+	assert_in_range(left / WITNESSES, BURST - 19, BURST - 12);
+	source_tokens_free(tokens);
+}
+
+/* Whether two sources share a slot; both have their tokens again after a minute. */
+static bool
+share(struct source_tokens *tokens, uint32_t one, uint32_t other, uint64_t now_ns)
+{
+	const struct in6_addr first = numbered(one), second = numbered(other);
+
+	while (sources_take(tokens, &first, &one_byte, now_ns))
+		continue;
+	return !sources_take(tokens, &second, &one_byte, now_ns);
+}
+
+/* Who shares a slot depends on a key that is new each time. */
+static void
+nobody_can_know_whom_to_starve(void **state)
+{
+	struct source_tokens *tokens = new_tokens(1, NULL, 0);
+	uint32_t other = 0;
+	bool again = true;
+
+	(void)state;
+	do
+		other++;
+	while (!share(tokens, 0, other, start_ns + other * 60 * NS_PER_S));
+	source_tokens_free(tokens);
+	for (int i = 0; i < 3; i++) {
+		tokens = new_tokens(1, NULL, 0);
+		again = again && share(tokens, 0, other, start_ns);
+		source_tokens_free(tokens);
+	}
+	assert_false(again);
+}
+
+static void
+connections_are_counted_exactly(void **state)
+{
+	struct sources *sources = sources_new(4, 2);
+	const struct address a = peer("192.0.2.1"), b = peer("192.0.2.2"),
+	                     mapped = peer("::ffff:192.0.2.1"), c = peer("2001:db8:0:1::1"),
+	                     d = peer("2001:db8:0:1:f::1");
+	uint32_t place[4], none;
+
+	(void)state;
+	assert_non_null(sources);
+	assert_int_equal(sources_connect(sources, &a, &place[0]), 0);
+	assert_int_equal(sources_connect(sources, &mapped, &place[1]), 0);
+	assert_int_equal(place[0], place[1]);
+	assert_int_equal(sources_connect(sources, &a, &none), -EDQUOT);
+	assert_int_equal(none, SOURCES_NONE);
+	assert_int_equal(sources_connect(sources, &c, &place[2]), 0);
+	assert_int_equal(sources_connect(sources, &d, &place[3]), 0);
+	assert_int_equal(sources_connect(sources, &c, &none), -EDQUOT);
+	sources_disconnect(sources, place[0]);
+	assert_int_equal(sources_connect(sources, &mapped, &place[0]), 0);
+	assert_int_equal(sources_connect(sources, &a, &none), -EDQUOT);
+	sources_disconnect(sources, place[0]);
+	sources_disconnect(sources, place[1]);
+	assert_int_equal(sources_connect(sources, &b, &place[0]), 0);
+	assert_int_equal(sources_connect(sources, &b, &place[1]), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(place); i++)
+		sources_disconnect(sources, place[i]);
+	sources_free(sources);
+}
+
+/* As many sources as places, again and again: every chain loses and gains its first, middle, last.
+ */
+static void
+places_come_back(void **state)
+{
+	enum { PLACES = 256 };
+	struct sources *sources = sources_new(PLACES, 1);
+	uint32_t place[PLACES], none;
+
+	(void)state;
+	for (uint32_t round = 0; round < 50; round++) {
+		for (uint32_t i = 0; i < PLACES; i++) {
+			struct address from = {.in4 = {.sin_family = AF_INET,
+			                               .sin_addr.s_addr = htonl(round * 1000 + i)}};
+
+			assert_int_equal(sources_connect(sources, &from, &place[i]), 0);
+			assert_int_equal(sources_connect(sources, &from, &none), -EDQUOT);
+		}
+		for (uint32_t i = 0; i < PLACES; i++)
+			sources_disconnect(sources, place[i * 101 % PLACES]);
+	}
+	sources_free(sources);
+}
+
+static void
+what_has_no_address_has_no_limit(void **state)
+{
+	struct sources *sources = sources_new(1, 1);
+	const struct address local = {.local = {.sun_family = AF_UNIX}};
+	uint32_t place;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(sources_connect(sources, &local, &place), 0);
+		assert_int_equal(place, SOURCES_NONE);
+		sources_disconnect(sources, place);
+	}
+	sources_free(sources);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_source_has_its_burst_and_then_its_rate),
+	        cmocka_unit_test(a_token_pays_for_1500_bytes),
+	        cmocka_unit_test(of_a_train_the_first_are_paid),
+	        cmocka_unit_test(ipv4_by_address_ipv6_by_its_first_64_bits),
+	        cmocka_unit_test(who_is_exempt),
+	        cmocka_unit_test(no_rate_is_no_limit),
+	        cmocka_unit_test(a_flood_of_sources_evicts_nobody),
+	        cmocka_unit_test(nobody_can_know_whom_to_starve),
+	        cmocka_unit_test(connections_are_counted_exactly),
+	        cmocka_unit_test(places_come_back),
+	        cmocka_unit_test(what_has_no_address_has_no_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
