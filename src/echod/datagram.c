@@ -121,7 +121,8 @@ judge(const struct datagrams *datagrams, const struct msghdr *message, const str
 		       : from->length > offsetof(struct sockaddr, sa_data) ? REFLECTOR_ANSWER
 		                                                           : REFLECTOR_SOURCE;
 	}
-	datagram.on_loopback = interface == LOOPBACK_IFINDEX;
+	/* 0: queued before the socket was handed over, and past the kernel's check for martians */
+	datagram.on_loopback = interface == LOOPBACK_IFINDEX || interface == 0;
 	return reflector_verdict(&datagrams->ports, &datagram);
 }
 

@@ -199,7 +199,7 @@ reasons_come_in_their_order(void **state)
 	assert_int_equal(verdict(&datagram), REFLECTOR_SOURCE);
 	datagram.source = address(THERE6);
 	assert_int_equal(verdict(&datagram), REFLECTOR_DESTINATION);
-	datagram.hit = address(HERE6);
+	datagram.hit = datagram.local = address(HERE6);
 	assert_int_equal(verdict(&datagram), REFLECTOR_PORT);
 	datagram.source_port = GOOD_PORT;
 	assert_int_equal(verdict(&datagram), REFLECTOR_ANSWER);
