@@ -148,6 +148,27 @@ watch_signals(struct server *server)
 	}
 }
 
+/*
+ * libev keeps signal watchers in a table of the process, not of the loop: without this a signal
+ * that comes while the process ends would find a loop that is freed. And the default action must
+ * not end it otherwise than it is about to end.
+ */
+static void
+ignore_signals(struct server *server)
+{
+	sigset_t ours, before;
+
+	sigemptyset(&ours);
+	for (size_t i = 0; i < N_SIGNALS; i++)
+		sigaddset(&ours, server->signals[i].signum);
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	for (size_t i = 0; i < N_SIGNALS; i++) {
+		ev_signal_stop(server->loop, &server->signals[i]);
+		signal(server->signals[i].signum, SIG_IGN);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 static bool
 make_connections(struct server *server, const struct options *options, uint32_t limit)
 {
@@ -261,6 +282,8 @@ server_free(struct server *server)
 	sweep_free(server->sweep);
 	service_free(server->service);
 	datagrams_free(server->datagrams);
+	if (ev_is_active(&server->signals[0]))
+		ignore_signals(server);
 	if (server->loop)
 		ev_loop_destroy(server->loop);
 	free(server);
