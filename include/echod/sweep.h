@@ -2,9 +2,9 @@
  * Who has waited too long: connections that are idle, stalled, or in the way when all are taken.
  *
  * Instead of a timer a connection, ten times a second a tenth of the connections is looked at, so a
- * timeout comes at most 1.3 s late and never early. The time that the process was stopped or
- * starved (beyond a second at once) does not count against anybody. The sweep sleeps while nothing
- * is open.
+ * timeout comes at most 1.4 s late and never early. The time that the process was stopped or
+ * starved (beyond a tenth of a second at once) does not count against anybody. The sweep sleeps
+ * while nothing is open.
  */
 #ifndef ECHOD_SWEEP_H
 #define ECHOD_SWEEP_H

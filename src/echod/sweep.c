@@ -1,19 +1,14 @@
 #include "echod/sweep.h"
 
-#include "echod/clock.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	TICKS_A_SECOND = 10, /* the unit of connections_now() */
 	TICKS_A_ROUND = 10,  /* in which every connection is looked at once */
-	MOST_TICKS_AT_ONCE = 10,
 	CANDIDATES = 64,
 	NEVER = -1,
 };
-
-#define NS_PER_TICK (NS_PER_S / TICKS_A_SECOND)
 
 /* A connection as it was when it was found to be idle. */
 struct candidate {
@@ -24,7 +19,6 @@ struct candidate {
 struct sweep {
 	struct sweep_config config;
 	struct ev_timer tick;
-	uint64_t ticked_ns;
 	uint32_t position;                /* the slot to look at next */
 	int64_t idle, idle_full, stalled; /* ticks, or NEVER */
 	/* who gives way, the one idle longest last */
@@ -40,11 +34,12 @@ quiet_for(const struct sweep *sweep, const struct connection *c)
 	return (uint32_t)(connections_now(sweep->config.connections) - c->active_at);
 }
 
-/* One more than the timeout: a tick that has begun is not yet over. */
+/* Two more than the timeout: a tick that has begun is not yet over, and the next one follows at
+ * once when it was late (ev(3), repeating timers). */
 static bool
 exceeds(int64_t ticks, int64_t timeout)
 {
-	return timeout != NEVER && ticks > timeout;
+	return timeout != NEVER && ticks >= timeout + 2;
 }
 
 static bool
@@ -87,24 +82,14 @@ look_at_slice(struct sweep *sweep)
 }
 
 static void
-move_clock(struct sweep *sweep)
-{
-	uint64_t now_ns = clock_now_ns();
-	uint64_t ticks = (now_ns - sweep->ticked_ns) / NS_PER_TICK;
-
-	sweep->ticked_ns += ticks * NS_PER_TICK;
-	if (ticks > MOST_TICKS_AT_ONCE)
-		ticks = MOST_TICKS_AT_ONCE;
-	connections_advance(sweep->config.connections, (uint32_t)ticks);
-}
-
-static void
 sweep_on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct sweep *sweep = timer->data;
 
 	(void)events;
-	move_clock(sweep);
+	/* Never by more than one, however late: what moved since the last tick bears that tick's
+	 * time, and must not look older than it can be. */
+	connections_advance(sweep->config.connections, 1);
 	sweep->searched = false;
 	look_at_slice(sweep);
 	if (connections_open_now(sweep->config.connections) == 0)
@@ -163,10 +148,8 @@ sweep_make_room(struct sweep *sweep)
 void
 sweep_wake(struct sweep *sweep)
 {
-	if (ev_is_active(&sweep->tick))
-		return;
-	sweep->ticked_ns = clock_now_ns();
-	ev_timer_again(sweep->config.loop, &sweep->tick);
+	if (!ev_is_active(&sweep->tick))
+		ev_timer_again(sweep->config.loop, &sweep->tick);
 }
 
 static int64_t
