@@ -1,0 +1,33 @@
+/*
+ * The system calls of the daemon and of libev, answered by the model: the linker's --wrap leads
+ * them here.
+ */
+#ifndef ECHOD_SIMULATION_CALLS_H
+#define ECHOD_SIMULATION_CALLS_H
+
+#include <errno.h>
+#include <stdint.h>
+
+#define WRAP(type, name, ...)                                                                      \
+	type __wrap_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__)
+
+/* A result as system calls give it: errno is set for a negative one. */
+static inline long
+answer(long result)
+{
+	if (result >= 0)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
+void calls_begin(uint32_t files);
+
+/* The handler of a signal runs. */
+void calls_signal(int number);
+
+/* Sockets that systemd hands over: makes them, and says how many there are. */
+int calls_hand_over(void);
+
+#endif

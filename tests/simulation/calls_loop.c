@@ -1,0 +1,209 @@
+#include "calls.h"
+#include "clock.h"
+#include "counters.h"
+#include "epoll.h"
+#include "faults.h"
+#include "files.h"
+#include "oracle.h"
+#include "random.h"
+#include "scenario.h"
+#include "trace.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+	void (*handlers[NSIG])(int);
+	uint32_t files;
+} state;
+
+void
+calls_begin(uint32_t files)
+{
+	memset(&state, 0, sizeof(state));
+	state.files = files;
+}
+
+void
+calls_signal(int number)
+{
+	expect(state.handlers[number], "signal %d has no handler", number);
+	trace("signal", number, 0, 0);
+	state.handlers[number](number);
+}
+
+WRAP(int, epoll_create1, int flags)
+{
+	int fd = -fault(CALL_SETUP);
+
+	expect(flags == EPOLL_CLOEXEC, "epoll_create1 with flags %x", (unsigned)flags);
+	if (fd == 0)
+		fd = files_open(FILE_EPOLL);
+	trace("epoll_create1", flags, 0, fd);
+	return (int)answer(fd);
+}
+
+/* What libev tries when epoll_create1() fails. */
+WRAP(int, epoll_create, int size)
+{
+	(void)size;
+	return (int)answer(-ENFILE);
+}
+
+WRAP(int, epoll_ctl, int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+	struct file *file = files_any(fd, "epoll_ctl");
+	int error = 0;
+
+	files_get(epoll_fd, FILE_EPOLL, "epoll_ctl");
+	/* the loop's own descriptor for signals is added before anything is lacking */
+	if (operation == EPOLL_CTL_ADD && file->kind != FILE_EVENT)
+		error = -fault(CALL_EPOLL_ADD);
+	if (error)
+		oracle_on_epoll_error(file->kind == FILE_STREAM ? file->stream : NULL, -error);
+	else
+		error = epoll_control(operation, fd, event);
+	oracle_on_progress();
+	trace("epoll_ctl", fd, operation << 8 | (int)event->events, error);
+	return (int)answer(error);
+}
+
+WRAP(int, epoll_wait, int epoll_fd, struct epoll_event *events, int most, int timeout_ms)
+{
+	int count = -fault(CALL_EPOLL_WAIT);
+
+	files_get(epoll_fd, FILE_EPOLL, "epoll_wait");
+	trace("epoll_wait", most, timeout_ms, 0);
+	if (count == 0)
+		count = scenario_wait(events, most, timeout_ms);
+	trace("events", count, 0, 0);
+	for (int i = 0; i < count; i++)
+		trace("event", (int64_t)(uint32_t)events[i].data.u64, events[i].events, 0);
+	return (int)answer(count);
+}
+
+WRAP(int, eventfd, unsigned initial, int flags)
+{
+	int fd = files_open(FILE_EVENT);
+
+	(void)flags;
+	if (fd >= 0)
+		files_any(fd, "eventfd")->count = initial;
+	trace("eventfd", initial, 0, fd);
+	return (int)answer(fd);
+}
+
+WRAP(ssize_t, read, int fd, void *buffer, size_t size)
+{
+	struct file *file = files_get(fd, FILE_EVENT, "read");
+
+	expect(size == sizeof(file->count), "read of %zu bytes from an eventfd", size);
+	trace("read", fd, (int64_t)file->count, (int64_t)size);
+	if (file->count == 0)
+		return answer(-EAGAIN);
+	memcpy(buffer, &file->count, size);
+	file->count = 0;
+	return (ssize_t)size;
+}
+
+static ssize_t
+write_log(const char *text, size_t size)
+{
+	int error = fault(CALL_LOG);
+	char line[4096];
+	ssize_t result;
+
+	if (error == EINTR)
+		return -EINTR;
+	expect(size < sizeof(line) && size > 0 && text[size - 1] == '\n' &&
+	                !memchr(text, '\n', size - 1),
+	        "the log gets something that is not one line");
+	memcpy(line, text, size);
+	line[size - 1] = '\0';
+	trace_text("log", line);
+	oracle_on_log(line);
+	result = error ? -error : (ssize_t)fault_cut(size);
+	if (result != (ssize_t)size)
+		counters_on_log_lost();
+	return result;
+}
+
+WRAP(ssize_t, write, int fd, const void *buffer, size_t size)
+{
+	struct file *file;
+	uint64_t count;
+
+	if (fd == STDERR_FILENO)
+		return answer(write_log(buffer, size));
+	file = files_get(fd, FILE_EVENT, "write");
+	expect(size == sizeof(count), "write of %zu bytes to an eventfd", size);
+	memcpy(&count, buffer, sizeof(count));
+	file->count += count;
+	epoll_wake(fd);
+	return (ssize_t)size;
+}
+
+WRAP(int, clock_gettime, clockid_t clock, struct timespec *time)
+{
+	uint64_t ns = clock == CLOCK_REALTIME ? clock_wall() : clock_now();
+
+	*time = (struct timespec){.tv_sec = (time_t)(ns / S), .tv_nsec = (long)(ns % S)};
+	return 0;
+}
+
+WRAP(int, gettimeofday, struct timeval *time, void *zone)
+{
+	uint64_t ns = clock_wall();
+
+	(void)zone;
+	*time = (struct timeval){
+	        .tv_sec = (time_t)(ns / S), .tv_usec = (suseconds_t)(ns % S / 1000)};
+	return 0;
+}
+
+WRAP(int, sigaction, int number, const struct sigaction *action, struct sigaction *old)
+{
+	(void)old;
+	state.handlers[number] = action->sa_handler;
+	trace("sigaction", number, action->sa_flags, 0);
+	return 0;
+}
+
+typedef void handler(int);
+
+WRAP(handler *, signal, int number, handler *handle)
+{
+	handler *old = state.handlers[number];
+
+	state.handlers[number] = handle == SIG_DFL || handle == SIG_IGN ? NULL : handle;
+	trace("signal", number, 0, 0);
+	return old;
+}
+
+WRAP(int, sigprocmask, int how, const sigset_t *set, sigset_t *old)
+{
+	(void)set;
+	if (old)
+		sigemptyset(old);
+	trace("sigprocmask", how, 0, 0);
+	return 0;
+}
+
+WRAP(int, getrlimit, int resource, struct rlimit *limit)
+{
+	expect(resource == RLIMIT_NOFILE, "getrlimit of %d", resource);
+	*limit = (struct rlimit){.rlim_cur = state.files, .rlim_max = state.files};
+	return 0;
+}
+
+/* The key of the tables of sources. */
+WRAP(void, crypto_shorthash_keygen, unsigned char *key)
+{
+	memset(key, 7, crypto_shorthash_KEYBYTES);
+}

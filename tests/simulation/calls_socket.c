@@ -1,0 +1,271 @@
+#include "calls.h"
+#include "epoll.h"
+#include "faults.h"
+#include "files.h"
+#include "oracle.h"
+#include "random.h"
+#include "scenario.h"
+#include "stream.h"
+#include "trace.h"
+#include "udp.h"
+#include "waiting.h"
+
+#include "echod/address.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+	OUR_PORT = 50007,
+};
+
+static const struct scenario *
+disturbed(void)
+{
+	scenario_interlude();
+	return scenario_now();
+}
+
+/* A socket becomes what its type says. */
+static void
+settle_kind(int fd, int family, int type, bool handed_over)
+{
+	struct file *file = files_any(fd, "socket");
+
+	if (type == SOCK_DGRAM) {
+		file->kind = FILE_UDP;
+		file->udp = udp_new(fd, family);
+	} else {
+		file->kind = FILE_LISTENER;
+		file->waiting = waiting_new(fd, handed_over, family);
+	}
+}
+
+WRAP(int, socket, int family, int type, int protocol)
+{
+	int fd = -fault(CALL_SETUP);
+
+	expect(protocol == 0 && (type & SOCK_NONBLOCK) && (type & SOCK_CLOEXEC),
+	        "socket of type %x, protocol %d", (unsigned)type, protocol);
+	if (fd == 0 && family == AF_INET6 && disturbed()->ipv4_only)
+		fd = -EAFNOSUPPORT;
+	if (fd == 0)
+		fd = files_open(FILE_SOCKET);
+	if (fd > 0)
+		settle_kind(fd, family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), false);
+	trace("socket", family, type, fd);
+	return (int)answer(fd);
+}
+
+int
+calls_hand_over(void)
+{
+	settle_kind(files_open(FILE_SOCKET), AF_INET6, SOCK_STREAM, true);
+	settle_kind(files_open(FILE_SOCKET), AF_INET6, SOCK_DGRAM, true);
+	waiting_listen(files_any(3, "LISTEN_FDS")->waiting, SOMAXCONN);
+	return 2;
+}
+
+WRAP(int, sd_listen_fds, int unset)
+{
+	expect(unset, "LISTEN_FDS stays for children");
+	return scenario_now()->handed_over ? calls_hand_over() : 0;
+}
+
+WRAP(int, bind, int fd, const struct sockaddr *address, socklen_t length)
+{
+	int error = -fault(CALL_SETUP);
+
+	files_any(fd, "bind");
+	trace("bind", fd, address->sa_family, (int64_t)length + error);
+	return (int)answer(error);
+}
+
+WRAP(int, listen, int fd, int backlog)
+{
+	int error = -fault(CALL_SETUP);
+
+	if (error == 0)
+		waiting_listen(files_get(fd, FILE_LISTENER, "listen")->waiting, (uint32_t)backlog);
+	trace("listen", fd, backlog, error);
+	return (int)answer(error);
+}
+
+WRAP(int, setsockopt, int fd, int level, int name, const void *value, socklen_t length)
+{
+	struct file *file = files_any(fd, "setsockopt");
+	struct linger linger;
+	int error = 0;
+
+	if (file->kind == FILE_STREAM) {
+		expect(level == SOL_SOCKET && name == SO_LINGER && length == sizeof(linger),
+		        "setsockopt %d, %d on a connection", level, name);
+		memcpy(&linger, value, sizeof(linger));
+		file->stream->linger = linger.l_onoff && linger.l_linger == 0;
+	} else {
+		error = -fault(CALL_TUNE);
+	}
+	trace("setsockopt", fd, name, error);
+	return (int)answer(error);
+}
+
+WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *length)
+{
+	struct file *file = files_any(fd, "getsockopt");
+	int result = 0;
+
+	expect(level == SOL_SOCKET && *length == sizeof(result), "getsockopt %d, %d", level, name);
+	if (name == SO_TYPE)
+		result = file->kind == FILE_UDP ? SOCK_DGRAM : SOCK_STREAM;
+	else if (name == SO_ACCEPTCONN)
+		result = file->kind == FILE_LISTENER && file->waiting->listening;
+	memcpy(value, &result, sizeof(result));
+	trace("getsockopt", fd, name, result);
+	return 0;
+}
+
+WRAP(int, getsockname, int fd, struct sockaddr *name, socklen_t *length)
+{
+	struct address address = {.length = sizeof(address.in6), .in6 = {.sin6_family = AF_INET6}};
+
+	files_any(fd, "getsockname");
+	if (scenario_now()->ipv4_only)
+		address = (struct address){
+		        .length = sizeof(address.in4), .in4 = {.sin_family = AF_INET}};
+	address_set_port(&address, OUR_PORT);
+	memcpy(name, &address.storage, address.length);
+	*length = address.length;
+	return 0;
+}
+
+WRAP(int, fcntl, int fd, int command, ...)
+{
+	files_any(fd, "fcntl");
+	return command == F_GETFL ? O_RDWR : 0;
+}
+
+WRAP(int, accept4, int fd, struct sockaddr *name, socklen_t *length, int flags)
+{
+	struct waiting *waiting = files_get(fd, FILE_LISTENER, "accept4")->waiting;
+	struct stream *stream;
+	int peer_fd;
+
+	scenario_interlude();
+	expect(flags == (SOCK_NONBLOCK | SOCK_CLOEXEC), "accept4 with flags %x", (unsigned)flags);
+	oracle_on_accept_call();
+	peer_fd = -fault(CALL_ACCEPT);
+	if (peer_fd == 0 && waiting->count == 0)
+		peer_fd = -EAGAIN;
+	if (peer_fd == 0) /* first the descriptor, then the connection: nobody is lost */
+		peer_fd = files_open(FILE_STREAM);
+	trace("accept4", fd, waiting->count, peer_fd);
+	if (peer_fd < 0) {
+		oracle_on_accept_error(-peer_fd);
+		return (int)answer(peer_fd);
+	}
+	stream = waiting_take(waiting);
+	files_any(peer_fd, "accept4")->stream = stream;
+	expect(*length >= stream->from.length, "accept4 has no room for an address");
+	memcpy(name, &stream->from.storage, stream->from.length);
+	*length = stream->from.length;
+	stream_accept(stream, peer_fd);
+	oracle_on_accept(stream);
+	return peer_fd;
+}
+
+WRAP(ssize_t, recv, int fd, void *buffer, size_t size, int flags)
+{
+	struct stream *stream = files_get(fd, FILE_STREAM, "recv")->stream;
+	ssize_t result;
+
+	scenario_interlude();
+	expect(!stream->refused, "recv from a connection that is to be refused");
+	result = stream_receive(stream, buffer, size, flags);
+	if (result != -EAGAIN)
+		oracle_on_progress();
+	trace(flags & MSG_PEEK      ? "peek"
+	        : flags & MSG_TRUNC ? "take"
+	                            : "recv",
+	        fd, (int64_t)size, result);
+	return answer(result);
+}
+
+WRAP(ssize_t, send, int fd, const void *buffer, size_t size, int flags)
+{
+	struct stream *stream = files_get(fd, FILE_STREAM, "send")->stream;
+	ssize_t result;
+
+	scenario_interlude();
+	result = stream_send(stream, buffer, size, flags);
+	if (result != -EAGAIN)
+		oracle_on_progress();
+	trace("send", fd, (int64_t)size, result);
+	return answer(result);
+}
+
+WRAP(int, recvmmsg, int fd, struct mmsghdr *messages, unsigned count, int flags,
+        struct timespec *timeout)
+{
+	int result;
+
+	scenario_interlude();
+	expect((flags & MSG_DONTWAIT) && !timeout, "recvmmsg may wait");
+	result = udp_receive(files_get(fd, FILE_UDP, "recvmmsg")->udp, messages, count);
+	if (result != -EAGAIN)
+		oracle_on_progress();
+	trace("recvmmsg", fd, count, result);
+	return (int)answer(result);
+}
+
+WRAP(int, sendmmsg, int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	int result;
+
+	scenario_interlude();
+	expect(flags & MSG_DONTWAIT, "sendmmsg may wait");
+	result = udp_send(files_get(fd, FILE_UDP, "sendmmsg")->udp, messages, count);
+	trace("sendmmsg", fd, count, result);
+	return (int)answer(result);
+}
+
+static void
+close_file(struct file *file)
+{
+	switch (file->kind) {
+	case FILE_STREAM:
+		oracle_on_close(file->stream);
+		stream_close(file->stream, false);
+		break;
+	case FILE_LISTENER:
+		oracle_on_listener_close(file->waiting);
+		waiting_close(file->waiting);
+		break;
+	case FILE_UDP:
+		udp_close(file->udp);
+		break;
+	case FILE_EPOLL:
+		epoll_forget();
+		break;
+	case FILE_NONE:
+	case FILE_STANDARD:
+	case FILE_SOCKET:
+	case FILE_EVENT:
+		break;
+	}
+}
+
+/* Whatever it returns, the descriptor is closed (close(2), Linux). */
+WRAP(int, close, int fd)
+{
+	struct file *file = files_any(fd, "close");
+	int error = fault(CALL_CLOSE);
+
+	expect(file->kind != FILE_STANDARD, "close of descriptor %d", fd);
+	close_file(file);
+	files_close(fd);
+	trace("close", fd, 0, -error);
+	return (int)answer(-error);
+}

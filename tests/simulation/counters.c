@@ -1,0 +1,182 @@
+#include "counters.h"
+
+#include "peers.h"
+#include "trace.h"
+#include "udp.h"
+
+#include "echod/connection.h"
+#include "echod/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	N_REASONS = CLOSE_DRAIN + 1,
+};
+
+static struct {
+	uint64_t accepted, refused, errors, pauses, listener_errors;
+	uint64_t received, sent; /* bytes of connections that are closed */
+	uint64_t surely[N_REASONS], perhaps[N_REASONS], closed;
+	uint64_t log_lost;
+	uint32_t seen;
+} state;
+
+void
+counters_begin(void)
+{
+	memset(&state, 0, sizeof(state));
+	state.log_lost = log_lost(); /* never starts anew in a process */
+}
+
+uint32_t
+counters_seen(void)
+{
+	return state.seen;
+}
+
+void
+counters_on_accept(bool refused)
+{
+	state.accepted += !refused;
+	state.refused += refused;
+}
+
+void
+counters_on_accept_error(bool pauses)
+{
+	state.errors += !pauses;
+	state.pauses += pauses;
+}
+
+void
+counters_on_listener_error(void)
+{
+	state.listener_errors++;
+}
+
+void
+counters_on_close(unsigned reasons)
+{
+	state.closed++;
+	for (unsigned i = 0; i < N_REASONS; i++) {
+		state.surely[i] += reasons == 1u << i;
+		state.perhaps[i] += reasons >> i & 1;
+	}
+}
+
+void
+counters_on_log_lost(void)
+{
+	state.log_lost++;
+}
+
+void
+counters_on_bytes(uint64_t received, uint64_t sent)
+{
+	state.received += received;
+	state.sent += sent;
+}
+
+static uint64_t
+value_of(const char *stats, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *at = stats; at; at = strchr(at, ' ')) {
+		at += *at == ' ';
+		if (strncmp(at, name, length) == 0 && at[length] == '=')
+			return strtoull(at + length + 1, NULL, 10);
+	}
+	fail("STATS has no %s", name);
+}
+
+static void
+check_between(const char *stats, const char *name, uint64_t least, uint64_t most)
+{
+	uint64_t value = value_of(stats, name);
+
+	expect(value >= least && value <= most, "%s is %llu, not %llu to %llu", name,
+	        (unsigned long long)value, (unsigned long long)least, (unsigned long long)most);
+}
+
+static void
+check(const char *stats, const char *name, uint64_t expected)
+{
+	check_between(stats, name, expected, expected);
+}
+
+/* A connection holds a ring when, and only when, it holds bytes. */
+static void
+check_connections(const char *stats)
+{
+	uint64_t received = state.received, sent = state.sent, rings = 0;
+
+	for (uint32_t i = 0; i < peers_count(); i++) {
+		const struct stream *s = peers_stream(i);
+
+		if (s->peer_fd < 0)
+			continue;
+		received += s->read;
+		sent += s->sent;
+		rings += stream_held(s) > 0;
+	}
+	check(stats, "tcp_received_bytes", received);
+	check(stats, "tcp_sent_bytes", sent);
+	check(stats, "rings_lent", rings);
+}
+
+static void
+check_reasons(const char *stats)
+{
+	static const char *const names[N_REASONS] = {[CLOSE_EOF] = "tcp_closed_eof",
+	        [CLOSE_RESET] = "tcp_closed_reset",
+	        [CLOSE_TIMEOUT] = "tcp_closed_timeout",
+	        [CLOSE_ERROR] = "tcp_closed_error",
+	        [CLOSE_IDLE] = "tcp_closed_idle",
+	        [CLOSE_STALLED] = "tcp_closed_stalled",
+	        [CLOSE_FULL] = "tcp_closed_full",
+	        [CLOSE_DRAIN] = "tcp_closed_drain"};
+	uint64_t closed = 0;
+
+	for (unsigned i = 0; i < N_REASONS; i++) {
+		check_between(stats, names[i], state.surely[i], state.perhaps[i]);
+		closed += value_of(stats, names[i]);
+	}
+	expect(closed == state.closed, "%llu closes are counted, not %llu",
+	        (unsigned long long)closed, (unsigned long long)state.closed);
+}
+
+static void
+check_datagrams(const char *stats)
+{
+	const struct udp_count *count = udp_counted();
+
+	check(stats, "udp_received", count->received);
+	check(stats, "udp_received_bytes", count->received_bytes);
+	check(stats, "udp_answered", count->answered);
+	check(stats, "udp_answered_bytes", count->answered_bytes);
+	check(stats, "udp_receive_errors", count->receive_errors);
+	expect(value_of(stats, "udp_refused_truncated") + value_of(stats, "udp_refused_source") +
+	                        value_of(stats, "udp_refused_destination") +
+	                        value_of(stats, "udp_refused_port") ==
+	                count->refused,
+	        "datagrams refused are not %llu", (unsigned long long)count->refused);
+}
+
+void
+counters_check(const char *stats, uint32_t open)
+{
+	state.seen++;
+	check(stats, "tcp_open", open);
+	check(stats, "tcp_accepted", state.accepted);
+	check(stats, "tcp_refused_source", state.refused);
+	check(stats, "tcp_accept_errors", state.errors);
+	check_between(
+	        stats, "tcp_accept_pauses", state.pauses, state.pauses + state.listener_errors);
+	check(stats, "log_lost", state.log_lost);
+	check_connections(stats);
+	check_reasons(stats);
+	check_datagrams(stats);
+}

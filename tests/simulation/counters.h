@@ -1,0 +1,30 @@
+/*
+ * What the daemon's counters have to be, counted from the outside, and the STATS line that shows
+ * what they are.
+ */
+#ifndef ECHOD_SIMULATION_COUNTERS_H
+#define ECHOD_SIMULATION_COUNTERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+void counters_begin(void);
+void counters_on_accept(bool refused);
+void counters_on_accept_error(bool pauses);
+void counters_on_listener_error(void);
+
+/* A connection is closed for one of these reasons, a set of enum close_reason, a bit each. */
+void counters_on_close(unsigned reasons);
+
+/* Bytes of connections that are no more. */
+void counters_on_bytes(uint64_t received, uint64_t sent);
+
+void counters_on_log_lost(void);
+
+/* Checks a STATS line; so many connections are open now. */
+void counters_check(const char *stats, uint32_t open);
+
+/* How many lines have been checked. */
+uint32_t counters_seen(void);
+
+#endif

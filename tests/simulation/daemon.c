@@ -1,0 +1,90 @@
+#include "daemon.h"
+
+#include "calls.h"
+#include "clock.h"
+#include "epoll.h"
+#include "faults.h"
+#include "files.h"
+#include "memory.h"
+#include "peers.h"
+#include "scenario.h"
+#include "trace.h"
+#include "udp.h"
+#include "waiting.h"
+
+#include "echod/limits.h"
+#include "echod/log.h"
+#include "echod/server.h"
+
+static void
+make_world(uint64_t seed)
+{
+	const struct scenario *s = scenario_now();
+
+	clock_begin();
+	scenario_begin(seed);
+	faults_begin();
+	faults_set_setup(s->setup);
+	files_begin(s->files);
+	calls_begin(s->files);
+	epoll_begin();
+	waiting_begin();
+	udp_begin();
+	peers_begin(s->peers, s->connections);
+}
+
+static void
+serve(const struct options *options, struct listeners *listeners)
+{
+	uint32_t limit = limits_connections(options->max_connections);
+	struct server *server;
+
+	expect(limit > 0, "there is no room for connections");
+	scenario_serving(options, limit);
+	server = server_new(options, listeners, limit);
+	if (!server) {
+		expect(scenario_now()->setup, "the daemon does not start: %s", strerror(errno));
+		return;
+	}
+	faults_set_setup(0);
+	server_run(server);
+	expect(scenario_asked_to_stop(), "the daemon ends unasked");
+	server_free(server);
+}
+
+static void
+listen_and_serve(const struct options *options)
+{
+	struct listeners listeners;
+	char problem[512];
+	int error = listeners_open(&listeners, options, problem, sizeof(problem));
+
+	if (error == 0)
+		serve(options, &listeners);
+	else
+		expect(scenario_now()->setup, "the daemon does not listen: %s", problem);
+	listeners_close(&listeners);
+}
+
+void
+daemon_run(uint64_t seed)
+{
+	int64_t allocations = memory_allocations(), mappings = memory_mappings();
+	struct scenario *s = scenario_now();
+	struct options options;
+	char problem[512];
+
+	make_world(seed);
+	log_set_threshold(LOG_INFO);
+	expect(options_read(&options, s->n_arguments, s->arguments, problem, sizeof(problem)) ==
+	                OPTIONS_READ,
+	        "%s", problem);
+	log_set_threshold(options.quiet ? LOG_NOTICE : options.verbose ? LOG_DEBUG : LOG_INFO);
+	listen_and_serve(&options);
+	options_free(&options);
+	expect(files_count() == 0, "%u descriptors are left open", files_count());
+	expect(memory_allocations() == allocations, "%lld allocations are not freed",
+	        (long long)(memory_allocations() - allocations));
+	expect(memory_mappings() == mappings, "%lld mappings are not given back",
+	        (long long)(memory_mappings() - mappings));
+}

@@ -1,0 +1,369 @@
+#include "oracle.h"
+
+#include "clock.h"
+#include "counters.h"
+#include "peers.h"
+#include "trace.h"
+
+#include "echod/connection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAUSE      (100 * MS)
+#define TICK       (100 * MS)
+#define LATE       (1400 * MS) /* sweep.h */
+#define SPIN_TURNS 100
+
+static struct {
+	const struct options *options;
+	uint32_t limit, open;
+	bool stopping, stop_now;
+	uint64_t stop_ns;        /* when the signal came */
+	uint64_t drain_ns;       /* at the end of the turn in which it was handled, 0 before */
+	uint64_t paused_ns;      /* 0: never */
+	bool accept_failed;      /* since the stop */
+	uint32_t turns_too_many; /* after the drain */
+	double tokens;
+	uint64_t tokens_ns;
+	bool progress;
+	uint32_t turns_without_progress;
+	enum close_reason logged; /* the reason in an EXIT line, whose connection is closed next */
+	bool has_logged;
+	char from[ADDRESS_TEXT_SIZE];
+	unsigned long long rx, tx;
+} state;
+
+void
+oracle_begin(const struct options *options, uint32_t limit)
+{
+	memset(&state, 0, sizeof(state));
+	state.options = options;
+	state.limit = limit;
+	state.tokens = (double)options->accept_rate;
+	state.tokens_ns = clock_now();
+	counters_begin();
+}
+
+uint32_t
+oracle_open(void)
+{
+	return state.open;
+}
+
+uint32_t
+oracle_stats_seen(void)
+{
+	return counters_seen();
+}
+
+static bool
+same_source(const struct stream *a, const struct stream *b)
+{
+	struct in_addr a4, b4;
+	bool is_a4 = address_as_ipv4(&a->from, &a4);
+
+	if (is_a4 != address_as_ipv4(&b->from, &b4))
+		return false;
+	if (is_a4)
+		return a4.s_addr == b4.s_addr;
+	return memcmp(&a->from.in6.sin6_addr, &b->from.in6.sin6_addr, 8) == 0;
+}
+
+/* Whether the source of a newcomer has its share already. */
+static bool
+has_its_share(const struct stream *newcomer)
+{
+	uint64_t open = 0;
+
+	if (!state.options->max_connections_per_source)
+		return false;
+	for (uint32_t i = 0; i < peers_count(); i++) {
+		const struct stream *s = peers_stream(i);
+
+		open += s != newcomer && s->peer_fd >= 0 && same_source(s, newcomer);
+	}
+	return open >= state.options->max_connections_per_source;
+}
+
+/* A bucket of tokens that is not the daemon's. */
+static void
+spend_token(void)
+{
+	uint64_t rate = state.options->accept_rate;
+	double token_ns;
+
+	if (rate == 0 || state.stopping)
+		return;
+	token_ns = (double)(S / rate);
+	state.tokens += (double)(clock_now() - state.tokens_ns) / token_ns;
+	if (state.tokens > (double)rate)
+		state.tokens = (double)rate;
+	state.tokens_ns = clock_now();
+	state.tokens -= 1;
+	expect(state.tokens > -0.01, "more than --accept-rate=%llu are accepted",
+	        (unsigned long long)rate);
+}
+
+void
+oracle_on_accept_call(void)
+{
+	expect(state.paused_ns == 0 || state.stopping || clock_now() >= state.paused_ns + PAUSE,
+	        "accept4 %llu ms after a failure that asks for a pause",
+	        (unsigned long long)((clock_now() - state.paused_ns) / MS));
+}
+
+void
+oracle_on_accept(struct stream *s)
+{
+	expect(state.open < state.limit, "a connection is accepted beyond the limit of %u",
+	        state.limit);
+	spend_token();
+	s->refused = has_its_share(s);
+	state.open += !s->refused;
+	counters_on_accept(s->refused);
+	state.progress = true;
+}
+
+void
+oracle_on_accept_error(int error)
+{
+	state.accept_failed |= state.stopping;
+	if (error == EAGAIN || error == EINTR)
+		return;
+	switch (error) {
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+	case ETIMEDOUT:
+		counters_on_accept_error(false);
+		break;
+	default:
+		state.paused_ns = clock_now();
+		counters_on_accept_error(true);
+	}
+}
+
+void
+oracle_on_listener_close(const struct waiting *waiting)
+{
+	expect(waiting->handed_over || waiting->count == 0 || state.open == state.limit ||
+	                state.accept_failed || !state.stopping,
+	        "%u connections that wait are not taken in before the listener is closed",
+	        waiting->count);
+}
+
+void
+oracle_on_epoll_error(struct stream *stream, int error)
+{
+	if (!stream)
+		counters_on_listener_error();
+	else
+		stream->told = error;
+}
+
+/* A set of enum close_reason, a bit each. */
+static unsigned
+reasons_for(const struct stream *s)
+{
+	const struct options *o = state.options;
+	uint64_t quiet_ms = (clock_now() - s->moved_ns) / MS;
+	unsigned reasons = 0;
+
+	if (s->fin_read && s->sent == s->written)
+		reasons |= 1u << CLOSE_EOF;
+	if (s->told == ECONNRESET || s->told == EPIPE)
+		reasons |= 1u << CLOSE_RESET;
+	else if (s->told == ETIMEDOUT)
+		reasons |= 1u << CLOSE_TIMEOUT;
+	else if (s->told)
+		reasons |= 1u << CLOSE_ERROR;
+	if (o->idle_timeout && !s->blocked && quiet_ms >= o->idle_timeout)
+		reasons |= 1u << CLOSE_IDLE;
+	if (o->stall_timeout && s->blocked && quiet_ms >= o->stall_timeout)
+		reasons |= 1u << CLOSE_STALLED;
+	if (o->idle_timeout_full && !s->blocked && quiet_ms >= o->idle_timeout_full &&
+	        state.open == state.limit && waiting_count() > 0)
+		reasons |= 1u << CLOSE_FULL;
+	if (state.stop_now ||
+	        (state.stopping && clock_now() >= state.stop_ns + o->drain_timeout * MS))
+		reasons |= 1u << CLOSE_DRAIN;
+	return reasons;
+}
+
+static unsigned
+check_exit_line(const struct stream *s)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	expect(state.has_logged, "descriptor %d is closed without an EXIT line", s->peer_fd);
+	state.has_logged = false;
+	expect(strcmp(state.from, address_format(&s->from, text, sizeof(text))) == 0,
+	        "the EXIT line is of %s, the connection closed is %s", state.from, text);
+	expect(state.rx == s->read && state.tx == s->sent,
+	        "the EXIT line says rx=%llu tx=%llu, not %llu and %llu", state.rx, state.tx,
+	        (unsigned long long)s->read, (unsigned long long)s->sent);
+	return 1u << state.logged;
+}
+
+/* The one idle longest gives way: nobody was idle clearly longer, by the time that the daemon was
+ * let run. */
+static void
+check_longest_idle(const struct stream *s)
+{
+	for (uint32_t i = 0; i < peers_count(); i++) {
+		const struct stream *other = peers_stream(i);
+
+		expect(other->peer_fd < 0 || other->blocked || other->told ||
+		                other->moved_awake + 2 * S >= s->moved_awake,
+		        "descriptor %d gives way, but %d is idle longer", s->peer_fd,
+		        other->peer_fd);
+	}
+}
+
+void
+oracle_on_close(struct stream *s)
+{
+	unsigned reasons;
+
+	state.progress = true;
+	if (s->refused) {
+		expect(s->linger, "a connection refused is not reset");
+		return;
+	}
+	reasons = reasons_for(s);
+	if (state.options->log_connections)
+		reasons &= check_exit_line(s);
+	expect(reasons, "descriptor %d is closed for no reason: quiet for %llu ms%s, error %d",
+	        s->peer_fd, (unsigned long long)((clock_now() - s->moved_ns) / MS),
+	        s->blocked ? " and blocked" : "", s->told);
+	expect(stream_held(s) == 0 || s->linger || s->dead || s->written > s->read,
+	        "descriptor %d: %llu bytes are lost, and the peer is not told so by a reset",
+	        s->peer_fd, (unsigned long long)stream_held(s));
+	if (reasons == 1u << CLOSE_FULL)
+		check_longest_idle(s);
+	counters_on_close(reasons);
+	counters_on_bytes(s->read, s->sent);
+	state.open--;
+}
+
+static bool
+reason_named(const char *name, enum close_reason *reason)
+{
+	static const char *const names[] = {[CLOSE_EOF] = "eof",
+	        [CLOSE_RESET] = "reset",
+	        [CLOSE_TIMEOUT] = "timeout",
+	        [CLOSE_ERROR] = "error",
+	        [CLOSE_IDLE] = "idle",
+	        [CLOSE_STALLED] = "stalled",
+	        [CLOSE_FULL] = "full",
+	        [CLOSE_DRAIN] = "drain"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0) {
+			*reason = (enum close_reason)i;
+			return true;
+		}
+	return false;
+}
+
+void
+oracle_on_log(const char *line)
+{
+	char reason[16];
+
+	if (strncmp(line, "STATS: ", 7) == 0)
+		counters_check(line + 7, state.open);
+	if (strncmp(line, "EXIT: ", 6) != 0)
+		return;
+	expect(!state.has_logged, "two EXIT lines and one close");
+	expect(sscanf(line,
+	               "EXIT: proto=tcp from=%127s duration=%*u.%*u rx=%llu tx=%llu reason=%15s",
+	               state.from, &state.rx, &state.tx, reason) == 4 &&
+	                reason_named(reason, &state.logged),
+	        "an EXIT line of another form: %s", line);
+	state.has_logged = true;
+}
+
+void
+oracle_on_stop(void)
+{
+	state.stop_now = state.stopping;
+	if (!state.stopping)
+		state.stop_ns = clock_now();
+	state.stopping = true;
+}
+
+void
+oracle_on_progress(void)
+{
+	state.progress = true;
+}
+
+/* Nobody waits for longer than the timeouts say. */
+static void
+check_timeouts(void)
+{
+	const struct options *o = state.options;
+
+	for (uint32_t i = 0; i < peers_count(); i++) {
+		const struct stream *s = peers_stream(i);
+		uint64_t timeout = s->blocked ? o->stall_timeout : o->idle_timeout;
+		uint64_t quiet = clock_awake() - s->moved_awake;
+		/* a tenth for ticks that come a little late */
+		uint64_t most = timeout * MS * 11 / 10 + LATE + 2 * TICK;
+
+		expect(s->peer_fd < 0 || timeout == 0 || quiet <= most,
+		        "descriptor %d is quiet for %llu ms and not closed", s->peer_fd,
+		        (unsigned long long)(quiet / MS));
+	}
+}
+
+/* What a connection was told in this turn ends it in this turn. */
+static void
+check_told(void)
+{
+	for (uint32_t i = 0; i < peers_count(); i++) {
+		const struct stream *s = peers_stream(i);
+
+		expect(s->peer_fd < 0 || s->refused || s->turn != clock_turn() || !s->told,
+		        "descriptor %d: error %d does not end the connection", s->peer_fd, s->told);
+	}
+}
+
+/* The drain has an end: its timer fires in the turn after. */
+static void
+check_drain(void)
+{
+	bool over = state.stop_now;
+
+	if (!state.stopping)
+		return;
+	if (state.drain_ns == 0)
+		state.drain_ns = clock_now();
+	over |= clock_now() > state.drain_ns + state.options->drain_timeout * MS + MS;
+	state.turns_too_many = over ? state.turns_too_many + 1 : 0;
+	expect(state.turns_too_many <= 3, "the drain is over and the daemon goes on");
+}
+
+void
+oracle_on_turn(bool calm)
+{
+	check_drain();
+	state.turns_without_progress = state.progress ? 0 : state.turns_without_progress + 1;
+	state.progress = false;
+	expect(!calm || state.turns_without_progress < SPIN_TURNS,
+	        "%d turns of the loop without any progress", SPIN_TURNS);
+	expect(!state.has_logged, "an EXIT line without a close");
+	if (peers_count() <= 64 || clock_turn() % 64 == 0) {
+		check_told();
+		check_timeouts();
+	}
+}

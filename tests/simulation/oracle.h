@@ -1,0 +1,44 @@
+/*
+ * What the daemon promises, checked while it runs: who is let in, why a connection may be closed,
+ * what the counters and the log say. A broken promise ends the run (fail()).
+ *
+ * That the bytes are right is checked where they cross (stream.c, udp.c).
+ */
+#ifndef ECHOD_SIMULATION_ORACLE_H
+#define ECHOD_SIMULATION_ORACLE_H
+
+#include "stream.h"
+#include "waiting.h"
+
+#include "echod/options.h"
+
+void oracle_begin(const struct options *options, uint32_t limit);
+
+void oracle_on_accept_call(void);
+void oracle_on_accept(struct stream *stream);
+void oracle_on_accept_error(int error);
+void oracle_on_close(struct stream *stream);
+void oracle_on_listener_close(const struct waiting *waiting);
+
+/* epoll does not take a descriptor; stream is NULL for what is no connection. */
+void oracle_on_epoll_error(struct stream *stream, int error);
+
+/* A line of the daemon's log, without its newline. */
+void oracle_on_log(const char *line);
+
+/* The daemon is asked to stop: it drains, and the second time it ends at once. */
+void oracle_on_stop(void);
+
+/* The daemon has got something done: it is not spinning. */
+void oracle_on_progress(void);
+
+/* A turn has ended; calm when no faults and no jumps of time disturb the daemon. */
+void oracle_on_turn(bool calm);
+
+/* How many STATS lines have been checked. */
+uint32_t oracle_stats_seen(void);
+
+/* Connections that are open now. */
+uint32_t oracle_open(void);
+
+#endif

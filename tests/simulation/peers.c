@@ -1,0 +1,302 @@
+#include "peers.h"
+
+#include "clock.h"
+#include "random.h"
+#include "trace.h"
+#include "waiting.h"
+
+#include <stdio.h>
+
+enum manner {
+	POLITE,   /* sends, takes everything back, finishes, waits for the end */
+	SLOW,     /* takes it a byte at a time */
+	DEAF,     /* stops taking it */
+	SILENT,   /* connects, no more */
+	RESETTER, /* resets in the middle */
+	LEAVER,   /* closes in the middle */
+	VANISHER, /* is gone, and nobody says so */
+	N_MANNERS,
+};
+
+enum state {
+	AWAY,
+	CONNECTED,
+	DONE, /* as far as the peer is concerned; the daemon may not know yet */
+};
+
+struct peer {
+	struct stream stream;
+	enum manner manner;
+	enum state state;
+	uint64_t goal; /* bytes to send */
+	uint64_t cut;  /* bytes sent at which bad manners begin */
+	bool late;     /* one who finishes only after everything has come back */
+};
+
+static struct {
+	struct peer all[PEERS_MOST];
+	uint32_t n;
+	uint32_t connections; /* still to be made */
+	uint32_t made;
+	uint32_t filling; /* newcomers that stay until all have had an answer */
+	bool settled;
+} state;
+
+void
+peers_begin(uint32_t peers, uint32_t connections)
+{
+	state.n = peers;
+	state.connections = connections;
+	state.made = state.filling = 0;
+	state.settled = false;
+	for (uint32_t i = 0; i < peers; i++)
+		state.all[i] = (struct peer){.state = AWAY, .stream.peer_fd = -1};
+}
+
+uint32_t
+peers_count(void)
+{
+	return state.n;
+}
+
+const struct stream *
+peers_stream(uint32_t index)
+{
+	return &state.all[index].stream;
+}
+
+/* Every connection comes from a port of its own; there are few hosts, so that sources have many
+ * connections each. */
+static struct address
+address_of(uint32_t number, int family)
+{
+	struct address from = {.length = sizeof(from.in4), .in4 = {.sin_family = AF_INET}};
+	uint64_t host = random_below(4);
+
+	if (family == AF_INET) {
+		from.in4.sin_addr.s_addr = htonl(0xc0a80102 + (uint32_t)host);
+	} else {
+		from = (struct address){
+		        .length = sizeof(from.in6), .in6 = {.sin6_family = AF_INET6}};
+		if (host < 2) /* v4-mapped */
+			from.in6.sin6_addr = (struct in6_addr){
+			        .s6_addr = {
+			                [10] = 0xff, [11] = 0xff, [12] = 10, [15] = (uint8_t)host}};
+		else /* one /64 each, the host part differs */
+			from.in6.sin6_addr = (struct in6_addr){
+			        .s6_addr = {0x20, 1, 0xd,
+			                0xb8, [7] = (uint8_t)host, [15] = (uint8_t)number}};
+	}
+	address_set_port(&from, (uint16_t)(1024 + number % 60000));
+	return from;
+}
+
+static void
+connect_to(struct peer *peer, struct waiting *waiting)
+{
+	uint32_t number = state.made++;
+	uint64_t smallest;
+
+	*peer = (struct peer){
+	        .manner = random_one_in(2) ? POLITE : (enum manner)random_below(N_MANNERS),
+	        .state = CONNECTED,
+	        .late = random_one_in(2),
+	        .stream = {.number = number,
+	                .peer_fd = -1,
+	                .from = address_of(number, waiting->family),
+	                .receive_room = random_scale(1, 65536),
+	                .send_room = random_scale(1, 65536)},
+	};
+	smallest = peer->stream.receive_room < peer->stream.send_room ? peer->stream.receive_room
+	                                                              : peer->stream.send_room;
+	peer->goal = random_scale(1, 1 + 64 * smallest) - 1;
+	peer->cut = random_below(peer->goal + 1);
+	if (state.settled) {
+		peer->manner = POLITE;
+		peer->goal = 1 + random_below(64);
+		peer->late = true;
+	}
+	trace("connect", number, (int64_t)peer->manner, (int64_t)peer->goal);
+	state.connections--;
+	if (!waiting_enter(waiting, &peer->stream)) {
+		state.connections++;
+		peer->state = AWAY;
+	}
+}
+
+static void
+come(struct peer *peer)
+{
+	struct waiting *listeners[LISTENERS_MOST];
+	uint32_t n = waiting_listeners(listeners);
+
+	if (state.connections == 0)
+		return;
+	if (n == 0) /* connection refused */
+		state.connections--;
+	else
+		connect_to(peer, listeners[random_below(n)]);
+}
+
+static void
+end(struct peer *peer)
+{
+	trace("end", peer->stream.number, (int64_t)peer->stream.taken, peer->stream.reset);
+	peer->state = DONE;
+}
+
+/* Bad manners, once the time for them has come. Returns whether they leave nothing else to do. */
+static bool
+misbehave(struct peer *peer)
+{
+	struct stream *s = &peer->stream;
+
+	if (s->written < peer->cut)
+		return false;
+	switch (peer->manner) {
+	case RESETTER:
+		stream_peer_resets(s);
+		end(peer);
+		return true;
+	case LEAVER:
+		stream_peer_closes(s);
+		end(peer);
+		return true;
+	case VANISHER:
+		if (random_one_in(64)) { /* keepalive notices */
+			stream_times_out(s);
+			end(peer);
+		}
+		return true;
+	case POLITE:
+	case SLOW:
+	case DEAF:
+	case SILENT:
+	case N_MANNERS:
+		break;
+	}
+	return false;
+}
+
+static void
+write_some(struct peer *peer)
+{
+	struct stream *s = &peer->stream;
+	uint64_t left = peer->goal - s->written;
+
+	if (left > 0)
+		stream_peer_writes(s, random_one_in(2) ? left : random_scale(1, left));
+	else if (!s->fin && (!peer->late || s->taken == s->written) &&
+	         (state.filling == 0 || peers_filled()))
+		stream_peer_finishes(s);
+}
+
+static void
+act(struct peer *peer)
+{
+	struct stream *s = &peer->stream;
+
+	if (stream_at_end(s)) {
+		expect(s->reset || !s->fin || s->taken == s->written,
+		        "peer %u sent %llu bytes and FIN, and got %llu bytes and FIN", s->number,
+		        (unsigned long long)s->written, (unsigned long long)s->taken);
+		end(peer);
+	} else if (peer->manner == SILENT || misbehave(peer)) {
+		return;
+	} else if (random_one_in(2)) {
+		write_some(peer);
+	} else if (peer->manner != DEAF || s->taken < peer->cut) {
+		stream_peer_reads(s,
+		        peer->manner == SLOW ? 1 + random_below(3) : random_scale(1, s->send_room));
+	}
+}
+
+void
+peers_step(void)
+{
+	struct peer *peer = &state.all[random_below(state.n)];
+
+	/* a peer that is done comes again when the daemon is done with it, too */
+	if (peer->state == DONE && peer->stream.closed)
+		peer->state = AWAY;
+	if (peer->state == AWAY)
+		come(peer);
+	else if (peer->state == CONNECTED)
+		act(peer);
+}
+
+void
+peers_settle(void)
+{
+	state.connections = 0;
+	state.settled = true;
+	for (uint32_t i = 0; i < state.n; i++) {
+		struct peer *peer = &state.all[i];
+
+		if (peer->state != CONNECTED)
+			continue;
+		if (peer->manner == VANISHER && peer->stream.written >= peer->cut) {
+			stream_times_out(&peer->stream);
+			end(peer);
+		} else if (!peer->stream.fin) {
+			peer->goal = peer->stream.written + random_below(64);
+		}
+		peer->manner = POLITE;
+	}
+}
+
+void
+peers_fill(uint32_t connections)
+{
+	state.n = state.connections = state.filling = connections;
+	for (uint32_t i = 0; i < state.n; i++)
+		state.all[i] = (struct peer){.state = AWAY, .stream.peer_fd = -1};
+}
+
+bool
+peers_filled(void)
+{
+	if (state.connections > 0)
+		return false;
+	for (uint32_t i = 0; i < state.n; i++)
+		if (state.all[i].state == AWAY ||
+		        (state.all[i].state == CONNECTED && state.all[i].stream.taken == 0))
+			return false;
+	state.filling = 0;
+	return true;
+}
+
+bool
+peers_done(void)
+{
+	if (state.connections > 0)
+		return false;
+	for (uint32_t i = 0; i < state.n; i++)
+		if (state.all[i].state == CONNECTED ||
+		        (state.all[i].state == DONE && !state.all[i].stream.closed))
+			return false;
+	return true;
+}
+
+const char *
+peers_explain(void)
+{
+	static char text[256];
+
+	for (uint32_t i = 0; i < state.n; i++) {
+		const struct peer *peer = &state.all[i];
+		const struct stream *s = &peer->stream;
+
+		if (peer->state == AWAY || (peer->state == DONE && s->closed))
+			continue;
+		snprintf(text, sizeof(text),
+		        "peer %u on descriptor %d: wrote %llu%s of %llu, read by the daemon %llu, "
+		        "sent %llu, taken %llu",
+		        s->number, s->peer_fd, (unsigned long long)s->written,
+		        s->fin ? " and FIN" : "", (unsigned long long)peer->goal,
+		        (unsigned long long)s->read, (unsigned long long)s->sent,
+		        (unsigned long long)s->taken);
+		return text;
+	}
+	return "all peers are done";
+}

@@ -1,0 +1,294 @@
+#include "scenario.h"
+
+#include "calls.h"
+#include "clock.h"
+#include "epoll.h"
+#include "faults.h"
+#include "files.h"
+#include "oracle.h"
+#include "peers.h"
+#include "random.h"
+#include "trace.h"
+#include "udp.h"
+#include "waiting.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum phase {
+	STORM,
+	SETTLING, /* everybody comes to an end */
+	FILLING,  /* as many as the daemon takes at once */
+	SHOWING,  /* the counters */
+	STOPPING,
+};
+
+enum {
+	PATIENCE_TURNS = 300000, /* in which everybody has to come to an end */
+};
+
+static struct {
+	struct scenario scenario;
+	enum phase phase;
+	uint32_t turns; /* in this phase */
+	const struct options *options;
+	uint32_t limit; /* of connections */
+	uint32_t shown; /* STATS lines before the one asked for */
+	bool fills;     /* newcomers are still to fill the daemon */
+	bool asked;     /* the daemon to stop */
+} state;
+
+struct scenario *
+scenario_now(void)
+{
+	return &state.scenario;
+}
+
+static void argue(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void
+argue(const char *format, ...)
+{
+	struct scenario *s = &state.scenario;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(s->text[s->n_arguments], sizeof(s->text[0]), format, arguments);
+	va_end(arguments);
+	s->arguments[s->n_arguments] = s->text[s->n_arguments];
+	trace_text("argument", s->text[s->n_arguments]);
+	s->arguments[++s->n_arguments] = NULL;
+}
+
+static void
+argue_time(const char *name, uint64_t one_in)
+{
+	if (random_one_in(one_in))
+		argue("--%s=%llums", name, (unsigned long long)random_scale(100, 20000));
+	else
+		argue("--%s=0", name);
+}
+
+/* Timeouts, limits and buffers small enough that a short run gets to them. */
+static void
+make_up_arguments(bool crowd)
+{
+	uint64_t memory = random_below(3);
+
+	argue("echod");
+	argue("--max-connections=%llu",
+	        (unsigned long long)(crowd ? PEERS_MOST / 2 : random_scale(1, 64)));
+	argue("--buffer-size=%llu", (unsigned long long)random_scale(4096, 16384));
+	argue("--buffer-memory=%llu", (unsigned long long)(memory == 0   ? 0
+	                                                   : memory == 1 ? random_scale(4096, 65536)
+	                                                                 : 1 << 24));
+	argue_time("idle-timeout", 4);
+	argue_time("idle-timeout-full", 3);
+	argue_time("stall-timeout", 3);
+	argue("--drain-timeout=%llums", (unsigned long long)random_scale(1, 10000));
+	if (random_one_in(4))
+		argue("--accept-rate=%llu",
+		        (unsigned long long)random_scale(crowd ? 1000 : 1, 10000));
+	if (random_one_in(4) && !crowd)
+		argue("--max-connections-per-source=%llu", (unsigned long long)random_scale(1, 8));
+	if (random_one_in(2))
+		argue("--log-connections");
+	if (random_one_in(3))
+		argue(random_one_in(2) ? "-v" : "-q");
+}
+
+static void
+make_up_weather(bool crowd)
+{
+	struct scenario *s = &state.scenario;
+
+	s->tempo_ns = random_scale(1000, 100 * MS);
+	s->jumps = random_one_in(4) ? random_scale(16, 256) : 0;
+	s->stalls = random_one_in(8) ? random_scale(16, 1024) : 0;
+	s->soft = random_one_in(3) ? 0 : random_scale(2, 64);
+	s->hard = random_one_in(2) ? 0 : random_scale(16, 1024);
+	s->cuts = random_one_in(3) ? 0 : random_scale(1, 64);
+	s->setup = random_one_in(32) ? random_scale(4, 32) : 0;
+	s->peers = crowd ? (uint32_t)random_scale(1000, PEERS_MOST) : (uint32_t)random_scale(1, 64);
+	s->connections = s->peers * (uint32_t)random_scale(1, crowd ? 2 : 8);
+	s->steps = crowd ? 1000 : (uint32_t)random_scale(1, 2 * s->peers);
+	s->storm_turns = (uint32_t)random_scale(32, 512);
+	s->stops = random_one_in(4) ? random_scale(16, 512) : 0;
+	s->datagrams = random_one_in(2) ? random_scale(4, 256) : 0;
+	s->signals = random_one_in(2) ? random_scale(4, 64) : 0;
+}
+
+void
+scenario_begin(uint64_t seed)
+{
+	bool crowd = seed % 1000 == 999;
+	struct scenario *s = &state.scenario;
+
+	random_seed(seed);
+	memset(&state, 0, sizeof(state));
+	make_up_arguments(crowd);
+	make_up_weather(crowd);
+	s->ipv4_only = random_one_in(8);
+	s->handed_over = !s->ipv4_only && random_one_in(8);
+	s->files = crowd ? 20000 : 33 + (uint32_t)random_below(80);
+	state.fills = !crowd && random_one_in(4);
+}
+
+void
+scenario_serving(const struct options *options, uint32_t limit)
+{
+	state.options = options;
+	state.limit = limit;
+	oracle_begin(options, limit);
+	faults_set_setup(state.scenario.setup);
+}
+
+bool
+scenario_asked_to_stop(void)
+{
+	return state.asked;
+}
+
+void
+scenario_interlude(void)
+{
+	if (state.phase == STORM && random_one_in(state.scenario.stalls))
+		clock_advance(random_scale(MS, 5 * S));
+}
+
+static void
+change_phase(enum phase phase)
+{
+	state.phase = phase;
+	state.turns = 0;
+	trace("phase", (int64_t)phase, 0, 0);
+}
+
+static void
+stop(void)
+{
+	oracle_on_stop();
+	calls_signal(random_one_in(2) ? SIGTERM : SIGINT);
+	state.asked = true;
+}
+
+static void
+storm(void)
+{
+	struct scenario *s = &state.scenario;
+
+	if (state.turns == 1 && !state.asked)
+		faults_set(s->soft, s->hard, s->cuts);
+	if (random_one_in(s->jumps))
+		clock_advance(random_scale(S, 3600 * S));
+	if (random_one_in(s->jumps))
+		clock_set_wall((int64_t)random_scale(1, 315360000) * (random_one_in(2) ? 1 : -1));
+	if (random_one_in(s->signals))
+		calls_signal(random_one_in(4) ? SIGHUP : SIGUSR1);
+	if (random_one_in(s->stops))
+		stop();
+	if (state.turns > s->storm_turns) {
+		faults_set(0, 0, s->cuts);
+		files_set_limit(FILES_MOST);
+		peers_settle();
+		change_phase(SETTLING);
+	}
+}
+
+/* Newcomers can be let in without anybody losing his place. */
+static bool
+may_fill(void)
+{
+	const struct options *o = state.options;
+
+	return state.fills && !o->max_connections_per_source && !o->idle_timeout &&
+	       !o->idle_timeout_full && !o->stall_timeout;
+}
+
+static void
+settle(void)
+{
+	expect(state.turns < PATIENCE_TURNS, "no end comes: %s; %u wait to be accepted",
+	        peers_explain(), waiting_count());
+	if (!peers_done() || udp_waiting() > 0 || state.asked)
+		return;
+	if (may_fill()) {
+		peers_fill(state.limit);
+		state.fills = false;
+		change_phase(FILLING);
+		return;
+	}
+	expect(oracle_open() == 0, "%u connections are open and all peers are gone", oracle_open());
+	state.shown = oracle_stats_seen();
+	calls_signal(SIGUSR1);
+	change_phase(SHOWING);
+}
+
+static void
+go_on(void)
+{
+	state.turns++;
+	switch (state.phase) {
+	case STORM:
+		storm();
+		break;
+	case SETTLING:
+		settle();
+		break;
+	case FILLING:
+		expect(state.turns < PATIENCE_TURNS,
+		        "%u newcomers are not all served: %s; %u wait to be accepted", state.limit,
+		        peers_explain(), waiting_count());
+		if (peers_filled())
+			change_phase(SETTLING);
+		break;
+	case SHOWING:
+		expect(state.turns < 8, "SIGUSR1 shows no counters");
+		if (oracle_stats_seen() > state.shown) {
+			stop();
+			change_phase(STOPPING);
+		}
+		break;
+	case STOPPING:
+		expect(state.turns < 8, "nobody is there, and the daemon does not stop");
+		break;
+	}
+}
+
+static void
+peers_go_on(void)
+{
+	for (uint32_t i = 0; i < state.scenario.steps; i++)
+		peers_step();
+	if (random_one_in(state.scenario.datagrams) && state.phase == STORM)
+		for (uint64_t n = random_scale(1, 100); n > 0; n--)
+			udp_arrive();
+}
+
+int
+scenario_wait(struct epoll_event *events, int most, int timeout_ms)
+{
+	uint64_t end = timeout_ms < 0 ? UINT64_MAX : clock_now() + (uint64_t)timeout_ms * MS;
+	int count;
+
+	oracle_on_turn(state.phase != STORM);
+	clock_next_turn();
+	clock_advance(random_below(2 * state.scenario.tempo_ns));
+	for (;;) {
+		uint64_t left, most_ns;
+
+		go_on();
+		peers_go_on();
+		count = epoll_collect(events, most);
+		if (count > 0 || clock_now() >= end)
+			break;
+		left = timeout_ms < 0 ? 60 * S : end - clock_now();
+		most_ns = left / 16 + state.scenario.tempo_ns;
+		clock_advance(1 + random_below(most_ns < left ? most_ns : left));
+	}
+	if (count == 0 && timeout_ms > 0)
+		oracle_on_progress();
+	return count;
+}

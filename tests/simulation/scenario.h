@@ -1,0 +1,57 @@
+/*
+ * One run: what the daemon is asked to do, who comes, what goes wrong, in which order, all from the
+ * seed. First a storm; then everybody behaves well and must come to a good end; then, some of the
+ * time, as many as the daemon takes at once; then the counters are looked at; then it is stopped.
+ */
+#ifndef ECHOD_SIMULATION_SCENARIO_H
+#define ECHOD_SIMULATION_SCENARIO_H
+
+#include "echod/options.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+enum {
+	SCENARIO_ARGUMENTS = 32,
+};
+
+struct scenario {
+	/* the command line */
+	char text[SCENARIO_ARGUMENTS][48];
+	char *arguments[SCENARIO_ARGUMENTS + 1];
+	int n_arguments;
+
+	/* the system */
+	bool ipv4_only, handed_over;
+	uint32_t files; /* open files permitted */
+
+	/* the weather */
+	uint64_t tempo_ns;                /* time that passes in a turn, about */
+	uint64_t jumps, stalls;           /* one in so many turns, calls; 0: never */
+	uint64_t soft, hard, cuts, setup; /* faults.h */
+	uint32_t peers, connections, steps;
+	uint32_t storm_turns;
+	uint64_t stops;     /* one turn of the storm in so many asks the daemon to stop; 0: none */
+	uint64_t datagrams; /* one time in so many, datagrams come */
+	uint64_t signals;   /* one in so many shows the counters */
+};
+
+/* Makes up a scenario from the seed; random.h is seeded by it. */
+void scenario_begin(uint64_t seed);
+
+struct scenario *scenario_now(void);
+
+/* The daemon is about to serve with these options, so many connections at once. */
+void scenario_serving(const struct options *options, uint32_t limit);
+
+/* Whether it has been asked to stop: for no other reason may it end. */
+bool scenario_asked_to_stop(void);
+
+/* What epoll_wait(2) does: the world goes on until somebody is ready or the time is over. */
+int scenario_wait(struct epoll_event *events, int most, int timeout_ms);
+
+/* Something that may happen in the middle of a turn: the process does not get the processor. */
+void scenario_interlude(void);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * One TCP connection, both of its ends, as Linux lets the daemon see it.
+ *
+ * Its bytes are never stored: the byte at an offset follows from the connection's number, so what
+ * the daemon sends is compared at once with what that peer sent at that place.
+ */
+#ifndef ECHOD_SIMULATION_STREAM_H
+#define ECHOD_SIMULATION_STREAM_H
+
+#include "echod/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct stream {
+	uint32_t number; /* which bytes it carries */
+	int peer_fd;     /* the daemon's; -1 before it is accepted and after it is closed */
+	struct address from;
+
+	/* from the peer to the daemon: written >= read */
+	uint64_t written, read; /* bytes */
+	uint64_t receive_room;  /* bytes that the kernel holds for the daemon */
+	bool fin;               /* the peer has finished after what it has written */
+	bool fin_read;          /* and the daemon knows */
+
+	/* from the daemon to the peer: sent >= taken */
+	uint64_t sent, taken; /* bytes */
+	uint64_t send_room;   /* bytes that the kernel holds for the peer */
+	bool closed;          /* the daemon has closed it (or the kernel, while it waited) … */
+	bool reset;           /* … with RST */
+	bool linger;          /* SO_LINGER of 0 s is set */
+
+	bool peer_gone; /* the peer has closed it: what it is sent is answered with RST */
+	bool dead;      /* RST has come, or the retransmissions are over */
+	int error;      /* pending on the socket (SO_ERROR) */
+
+	/* what the daemon has been told and done */
+	int told;                     /* the last errno that ends a connection, or 0 */
+	bool blocked;                 /* the last send left something */
+	bool refused;                 /* its source had its share: it has to be closed at once */
+	uint64_t opened_ns, moved_ns; /* accepted; bytes last moved, or the first refusal */
+	uint64_t moved_awake;         /* the same on clock_awake() */
+	uint64_t turn;                /* the one that receives and sends are of */
+	unsigned receives, sends;
+};
+
+/* What the daemon calls: bytes or a negative errno. */
+ssize_t stream_receive(struct stream *stream, void *buffer, size_t size, int flags);
+ssize_t stream_send(struct stream *stream, const void *buffer, size_t size, int flags);
+void stream_accept(struct stream *stream, int peer_fd);
+void stream_close(struct stream *stream, bool abort);
+
+uint32_t stream_readiness(const struct stream *stream);
+
+/* Bytes that the daemon has received and not sent, and so holds in a ring. */
+uint64_t stream_held(const struct stream *stream);
+
+/* What the peer does. Both return how many bytes moved, at most size. */
+uint64_t stream_peer_writes(struct stream *stream, uint64_t size);
+uint64_t stream_peer_reads(struct stream *stream, uint64_t size);
+void stream_peer_finishes(struct stream *stream);
+void stream_peer_closes(struct stream *stream);
+void stream_peer_resets(struct stream *stream);
+
+/* The kernel gives up on a peer that vanished. */
+void stream_times_out(struct stream *stream);
+
+/* The daemon has closed its end and everything before that has been read. */
+bool stream_at_end(const struct stream *stream);
+
+/* Makes the table of bytes, once. */
+void stream_make_bytes(void);
+
+#endif
