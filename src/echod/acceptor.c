@@ -154,6 +154,8 @@ accept_one(struct acceptor *acceptor, int listen_fd)
 		return survive(acceptor, errno);
 	if (acceptor->config.rate)
 		bucket_take(&acceptor->bucket, &acceptor->rule, clock_now_ns(), 1);
+	if (peer.any.sa_family == AF_UNIX) /* these inherit nothing from their listener */
+		setsockopt(peer_fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
 	if (connection_open(acceptor->config.connections, peer_fd, &peer) < 0)
 		refuse(acceptor, peer_fd, &peer);
 	else

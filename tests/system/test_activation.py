@@ -137,6 +137,19 @@ class Several(unittest.TestCase):
                 self.assertEqual(receive_all(third), b"")
                 third.close()
 
+    def test_urgent_bytes_are_bytes_over_unix_sockets_too(self):
+        """With and without a ring; left in the queue, such a byte would be readable and never received."""
+        for option in ("--buffer-memory=1M", "--buffer-memory=0"):
+            with tempfile.TemporaryDirectory() as scratch:
+                path = os.path.join(scratch, "echo")
+                with stream(socket.AF_UNIX, path) as listener, socket.socket(socket.AF_UNIX) as peer:
+                    with harness.Daemon(option, **handed([listener]), listens=1):
+                        peer.settimeout(harness.DEADLINE)
+                        peer.connect(path)
+                        for kind, byte in ((socket.MSG_OOB, b"!"), (0, b"a"), (socket.MSG_OOB, b"?")):
+                            peer.send(byte, kind)
+                            self.assertEqual(peer.recv(10), byte)
+
 
 class Refused(unittest.TestCase):
     def refused(self, sockets, *options, status=1):
