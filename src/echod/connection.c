@@ -270,8 +270,8 @@ connection_close(struct connections *all, struct connection *c, enum close_reaso
 			log_exit(all, c, reason_text);
 		sources_disconnect(all->sources, detail_of(all, c)->source);
 	}
-	/* held without being blocked: the first send of these bytes failed */
-	if (c->blocked || io_held(&c->stream) > 0)
+	/* For what waits in the kernel it does that itself. */
+	if (io_held(&c->stream) > 0)
 		setsockopt(peer_fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	close(peer_fd);
 	io_release(all->io, &c->stream);

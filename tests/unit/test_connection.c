@@ -352,6 +352,9 @@ errors_end_the_one_connection_with_their_reason(void **state)
 			assert_int_equal(*failure->counter, 1);
 		}
 		assert_int_equal(closed, 1);
+		/* bytes in a ring are lost with it; those in the kernel are the kernel's to tell of
+		 */
+		assert_int_equal(kernel.aborted, way < 6 && (on_send || state_before > 0));
 		assert_true(other->open);
 		assert_int_equal(connections_rings_lent(connections), 0);
 		kernel.receive_error = kernel.send_error = 0;
