@@ -1,7 +1,10 @@
 """SIGTERM and SIGINT drain; SIGHUP and SIGUSR1 only speak."""
+import fcntl
 import os
 import signal
 import socket
+import struct
+import termios
 import unittest
 
 import harness
@@ -17,6 +20,11 @@ def refuses(port):
     except (ConnectionRefusedError, ConnectionResetError):
         return True
     return False
+
+
+def unacknowledged(peer):
+    """Bytes that the other side's kernel has not received (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(peer, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 class Drain(unittest.TestCase):
@@ -97,6 +105,22 @@ class Drain(unittest.TestCase):
                 self.assertEqual(ending(stuck), "reset")
             ends = daemon.lines.matching("^EXIT: .* reason=drain$")
             self.assertEqual(len(ends), 2, daemon.text())
+
+    def test_bytes_pending_in_the_kernel_are_answered_with_reset_too(self):
+        """Without a ring; and the peer has finished, so that nothing it sends later causes the reset."""
+        with harness.Daemon("--drain-timeout=0", "--buffer-memory=0") as daemon:
+            with connect(daemon.tcp, receive_buffer=4096) as stuck, connect(daemon.tcp) as other:
+                pending = 0
+                while not pending:
+                    stuck.sendall(bytes(10000))
+                    harness.wait_until(lambda: unacknowledged(stuck) == 0, "the bytes to arrive")
+                    self.assertEqual(echo(other, b"turn"), b"turn")
+                    pending = sum(to_read for _, to_read in proc.queues(daemon.tcp))
+                stuck.shutdown(socket.SHUT_WR)
+                self.assertEqual(echo(other, b"turn"), b"turn")
+                daemon.signal(signal.SIGTERM)
+                self.assertEqual(daemon.wait_exit(), 0)
+                self.assertEqual(ending(stuck), "reset")
 
     def test_a_drain_timeout_of_zero_ends_at_once(self):
         with harness.Daemon("--drain-timeout=0") as daemon, connect(daemon.tcp) as peer:
