@@ -1,0 +1,39 @@
+/*
+ * Connections for the sweep to look at, and time that passes only when the test says so.
+ */
+#ifndef ECHOD_TEST_CROWD_H
+#define ECHOD_TEST_CROWD_H
+
+#include "echod/connection.h"
+#include "echod/sweep.h"
+
+struct crowd {
+	struct ev_loop *loop;
+	struct stats stats;
+	struct connections *connections;
+	struct sweep *sweep;
+	size_t reports; /* calls of on_dispensable */
+};
+
+extern struct crowd crowd;
+
+/* Times are milliseconds, as in struct sweep_config. */
+void crowd_gather(
+        uint32_t limit, uint64_t idle_timeout, uint64_t idle_timeout_full, uint64_t stall_timeout);
+
+/* Takes all down, and fails when the sweep has left something in the loop. */
+void crowd_disperse(void);
+
+/* Opens one more, as the acceptor does. */
+struct connection *crowd_join(void);
+
+/* What the echo of bytes leaves behind. */
+void crowd_moves(struct connection *c);
+
+/* Time passes in small steps, with turns of the loop as they become due. */
+void crowd_pass(uint64_t time_ms);
+
+/* The process was stopped for so long: one turn, late. */
+void crowd_stop(uint64_t time_ms);
+
+#endif
