@@ -51,7 +51,7 @@ static const struct option_spec specs[] = {
                 .kind = OPTION_SIZE,
                 .argument = "BYTES",
                 .preset = "2K",
-                .min = 1,
+                .min = 0,
                 .max = 4096,
                 .zero_too = 1,
                 .offset = offsetof(struct settings, size),
@@ -139,6 +139,21 @@ every_kind_is_set(void **state)
 }
 
 static void
+bounds_are_within(void **state)
+{
+	const struct {
+		const char *argument;
+		uint64_t count;
+	} samples[] = {{"--count=2", 2}, {"--count=9", 9}, {"--count=0", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		assert_int_equal(TRY(samples[i].argument), OPTIONS_READ);
+		assert_int_equal(settings.count, samples[i].count);
+	}
+}
+
+static void
 letters_take_values_in_every_way(void **state)
 {
 	(void)state;
@@ -188,8 +203,8 @@ problems_name_option_and_value(void **state)
 	        {"-c", "x", "--count=x: must be 0, or a whole number from 2 to 9"},
 	        {"--cou", "-f", "--count=-f: must be 0, or a whole number from 2 to 9"},
 	        {"--size=5K", NULL,
-	                "--size=5K: must be 0, or a size such as 4096, 16K or 256M, "
-	                "from 1 to 4096 bytes"},
+	                "--size=5K: must be a size such as 4096, 16K or 256M, "
+	                "from 0 to 4096 bytes"},
 	        {"--time=0", NULL,
 	                "--time=0: must be a time such as 500ms, 5s, 2m or 1h, "
 	                "from 10ms to 60s"},
@@ -294,6 +309,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(defaults_come_from_the_table),
 	        cmocka_unit_test(every_kind_is_set),
+	        cmocka_unit_test(bounds_are_within),
 	        cmocka_unit_test(letters_take_values_in_every_way),
 	        cmocka_unit_test(abbreviations_as_far_as_they_are_clear),
 	        cmocka_unit_test(operands_stay_behind),
