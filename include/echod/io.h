@@ -39,7 +39,7 @@ typedef void io_received(void *owner, struct io_stream *stream, ssize_t received
 typedef void io_sent(void *owner, struct io_stream *stream, ssize_t sent, bool all);
 
 struct io_config {
-	size_t ring_size;   /* bytes, 1 to 2^32 - 1; rounded up to whole pages */
+	size_t ring_size;   /* bytes, 1 to 2^31; rounded up to whole pages */
 	size_t ring_memory; /* bytes that all rings together may take; 0: no rings */
 	struct stats *stats;
 	io_received *on_received;
