@@ -1,0 +1,85 @@
+#include "test.h"
+
+#include "echod/limits.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+
+static struct rlimit files;
+static bool may_set;
+
+int __wrap_getrlimit(__rlimit_resource_t resource, struct rlimit *limit);
+int __wrap_setrlimit(__rlimit_resource_t resource, const struct rlimit *limit);
+
+int
+__wrap_getrlimit(__rlimit_resource_t resource, struct rlimit *limit)
+{
+	assert_int_equal(resource, RLIMIT_NOFILE);
+	*limit = files;
+	return 0;
+}
+
+int
+__wrap_setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)
+{
+	assert_int_equal(resource, RLIMIT_NOFILE);
+	assert_int_equal(limit->rlim_max, files.rlim_max); /* what is given away never comes back */
+	if (may_set) {
+		files = *limit;
+		return 0;
+	}
+	errno = EPERM;
+	return -1;
+}
+
+static void
+connections_fit_below_the_file_limit(void **state)
+{
+	const struct {
+		rlim_t soft, hard;
+		bool may_set;
+		uint64_t asked;
+		uint32_t fit;
+		rlim_t soft_after;
+	} samples[] = {
+	        /* the soft limit goes up to the hard one */
+	        {1024, 20000, true, 0, 20000 - 32, 20000},
+	        {1024, 20000, true, 19968, 19968, 20000},
+	        {1024, 20000, true, 19969, 19968, 20000},
+	        {1024, 20000, true, 5, 5, 20000},
+	        {1024, 20000, false, 0, 1024 - 32, 1024},
+	        {20000, 20000, false, 0, 20000 - 32, 20000},
+	        /* by default no more than 100,000, unless asked */
+	        {1024, 524288, true, 0, 100000, 524288},
+	        {1024, 524288, true, 500000, 500000, 524288},
+	        {1024, 524288, true, 1000000, 524256, 524288},
+	        {1024, 100032, true, 0, 100000, 100032},
+	        {1024, 100031, true, 0, 99999, 100031},
+	        {RLIM_INFINITY, RLIM_INFINITY, true, 0, 100000, RLIM_INFINITY},
+	        {1024, RLIM_INFINITY, true, 100000000, 100000000, RLIM_INFINITY},
+	        /* not even one */
+	        {33, 33, true, 0, 1, 33},
+	        {32, 32, true, 0, 0, 32},
+	        {32, 32, true, 7, 0, 32},
+	        {0, 0, true, 0, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		files = (struct rlimit){samples[i].soft, samples[i].hard};
+		may_set = samples[i].may_set;
+		assert_int_equal(limits_connections(samples[i].asked), samples[i].fit);
+		assert_int_equal(files.rlim_cur, samples[i].soft_after);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(connections_fit_below_the_file_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

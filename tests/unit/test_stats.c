@@ -1,0 +1,107 @@
+#include "test.h"
+
+#include "echod/stats.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void
+names_and_values_in_the_order_of_the_table(void **state)
+{
+	struct stats stats;
+	char text[STATS_TEXT_SIZE], expected[STATS_TEXT_SIZE] = "";
+	unsigned long long value = 1000;
+
+	(void)state;
+#define FILL(name, meaning) stats.name = value++;
+	STATS_TABLE(FILL)
+#define EXPECT(name, meaning)                                                                      \
+	snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "%s%s=%llu",    \
+	        value > 1000 ? " " : "", #name, value);                                            \
+	value++;
+	value = 1000;
+	STATS_TABLE(EXPECT)
+	assert_ptr_equal(stats_format(&stats, text, sizeof(text)), text);
+	assert_string_equal(text, expected);
+	assert_memory_equal(text, "tcp_open=1000 tcp_accepted=1001 ", 32);
+}
+
+static void
+every_value_has_room(void **state)
+{
+	struct stats stats;
+	char text[STATS_TEXT_SIZE];
+	static const char end[] = " log_lost=18446744073709551615";
+
+	(void)state;
+	memset(&stats, 0xff, sizeof(stats));
+	stats_format(&stats, text, sizeof(text));
+	assert_true(strlen(text) < sizeof(text) - 1);
+	assert_string_equal(text + strlen(text) - strlen(end), end);
+}
+
+static void
+text_is_cut_to_size(void **state)
+{
+	const struct stats stats = {.tcp_open = 12345};
+	char whole[STATS_TEXT_SIZE], text[STATS_TEXT_SIZE];
+
+	(void)state;
+	stats_format(&stats, whole, sizeof(whole));
+	for (size_t size = 1; size <= strlen(whole) + 1; size++) {
+		memset(text, '#', sizeof(text));
+		stats_format(&stats, text, size);
+		assert_int_equal(strlen(text), size - 1);
+		assert_memory_equal(text, whole, size - 1);
+		assert_int_equal(text[size], '#');
+	}
+}
+
+static void
+refused_replies_by_errno(void **state)
+{
+	static const struct {
+		int error;
+		size_t offset;
+	} samples[] = {
+	        {EAGAIN, offsetof(struct stats, udp_failed_again)},
+	        {ENOBUFS, offsetof(struct stats, udp_failed_memory)},
+	        {ENOMEM, offsetof(struct stats, udp_failed_memory)},
+	        {EPERM, offsetof(struct stats, udp_failed_permission)},
+	        {EACCES, offsetof(struct stats, udp_failed_permission)},
+	        {ENETUNREACH, offsetof(struct stats, udp_failed_unreachable)},
+	        {EHOSTUNREACH, offsetof(struct stats, udp_failed_unreachable)},
+	        {ENETDOWN, offsetof(struct stats, udp_failed_unreachable)},
+	        {EHOSTDOWN, offsetof(struct stats, udp_failed_unreachable)},
+	        {ECONNREFUSED, offsetof(struct stats, udp_failed_unreachable)},
+	        {EMSGSIZE, offsetof(struct stats, udp_failed_size)},
+	};
+
+	(void)state;
+	for (int error = 0; error <= EHWPOISON; error++) {
+		struct stats stats = {0}, expected = {0};
+		size_t offset = offsetof(struct stats, udp_failed_other);
+
+		for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+			if (samples[i].error == error)
+				offset = samples[i].offset;
+		*(uint64_t *)(void *)((char *)&expected + offset) = 2;
+		stats_count_send_error(&stats, error);
+		stats_count_send_error(&stats, error);
+		assert_memory_equal(&stats, &expected, sizeof(stats)); /* that one alone */
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(names_and_values_in_the_order_of_the_table),
+	        cmocka_unit_test(every_value_has_room),
+	        cmocka_unit_test(text_is_cut_to_size),
+	        cmocka_unit_test(refused_replies_by_errno),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
