@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Bytes that the buffers of datagram sockets are to have, if the system permits. */
+#define LISTENER_DATAGRAM_BUFFER (4 * 1024 * 1024)
+
 struct listener {
 	int listen_fd; /* owned; -1 once closed */
 	int type;      /* SOCK_STREAM or SOCK_DGRAM */

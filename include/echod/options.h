@@ -6,10 +6,21 @@
 
 #include "echod/address.h"
 #include "echod/option_table.h"
+#include "echod/prefix.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct port_list {
+	uint16_t *ports; /* owned */
+	size_t count;
+};
+
+struct prefix_list {
+	struct prefix *prefixes; /* owned */
+	size_t count;
+};
 
 struct options {
 	const char **listen; /* ADDRESS as given, checked; owned */
@@ -27,6 +38,11 @@ struct options {
 	/* milliseconds; 0: never */
 	uint64_t idle_timeout, idle_timeout_full, stall_timeout, keepalive, drain_timeout;
 	uint64_t exit_idle_time;
+
+	struct port_list udp_allowed, udp_refused; /* source ports */
+	uint64_t udp_rate;                         /* tokens a second and source, 0: no limit */
+	struct prefix_list udp_exempt;             /* sources without that limit */
+	bool udp_rate_log_only, no_udp_gro, no_dscp;
 
 	bool log_connections, verbose, quiet;
 

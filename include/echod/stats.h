@@ -34,6 +34,8 @@
 	X(udp_refused_source, "datagrams refused: source address")                                 \
 	X(udp_refused_destination, "datagrams refused: broadcast or multicast")                    \
 	X(udp_refused_port, "datagrams refused: source port")                                      \
+	X(udp_refused_rate, "datagrams refused: --udp-rate")                                       \
+	X(udp_rate_exceeded, "datagrams beyond --udp-rate, answered: --udp-rate-log-only")         \
 	X(udp_failed_again, "replies that the kernel refused: EAGAIN, the send buffer is full")    \
 	X(udp_failed_memory, "replies that the kernel refused: ENOBUFS, ENOMEM")                   \
 	X(udp_failed_permission, "replies that the kernel refused: EPERM, EACCES (a firewall)")    \
@@ -41,6 +43,7 @@
 	X(udp_failed_size, "replies that the kernel refused: EMSGSIZE")                            \
 	X(udp_failed_other, "replies that the kernel refused: any other errno")                    \
 	X(udp_receive_errors, "receives from datagram sockets that failed")                        \
+	X(kernel_drops, "datagrams and trains that the kernel dropped from the receive queues")    \
 	X(log_lost, "log lines that stderr did not take")
 
 struct stats {
@@ -59,7 +62,7 @@ char *stats_format(const struct stats *stats, char *text, size_t size);
 char *stats_summary(const struct stats *stats, char *text, size_t size);
 #define STATS_SUMMARY_SIZE 128
 
-/* Counts a reply that the kernel refused, by its errno (positive). */
-void stats_count_send_error(struct stats *stats, int error);
+/* Counts replies that the kernel refused, by their errno (positive). */
+void stats_count_send_error(struct stats *stats, int error, uint64_t count);
 
 #endif

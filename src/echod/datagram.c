@@ -1,249 +1,214 @@
 #include "echod/datagram.h"
 
+#include "echod/clock.h"
+#include "echod/control.h"
 #include "echod/log.h"
 #include "echod/pool.h"
 #include "echod/reflector.h"
+#include "echod/replies.h"
+#include "echod/sources.h"
 
 #include <errno.h>
-#include <stdalign.h>
+#include <linux/sock_diag.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 enum {
-	BATCH = 64,
-	/* No datagram is larger: 65507 bytes over IPv4, 65527 over IPv6. */
+	BATCH = REPLIES_MOST,
+	/* No datagram is larger: 65507 bytes over IPv4, 65527 over IPv6; nor is a train. */
 	DATAGRAM_SIZE = 65536,
+	/* Buffers that are apart by a power of two would all fall on the same few cache lines. */
+	DATAGRAM_STRIDE = DATAGRAM_SIZE + 3 * 64,
 	LOOPBACK_IFINDEX = 1, /* in every network namespace */
-};
-
-struct control {
-	alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(struct in_pktinfo)) +
-	                                   CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	/* What a datagram of a few bytes takes of a receive buffer (its truesize). */
+	SMALL_DATAGRAM_CHARGE = 832,
 };
 
 /* One batch, used by all sockets in turn. */
 struct batch {
-	struct mmsghdr in[BATCH], out[BATCH];
-	struct iovec in_bytes[BATCH], out_bytes[BATCH];
+	struct mmsghdr in[BATCH];
+	struct iovec iovecs[BATCH];
 	struct address from[BATCH];
-	struct control in_control[BATCH], out_control[BATCH];
-	unsigned char bytes[BATCH][DATAGRAM_SIZE];
+	struct control controls[BATCH];
+	size_t control_room;          /* bytes of each that may be used now */
+	const struct address *excess; /* one whose tokens did not suffice, or NULL */
+	struct replies replies;
+	unsigned char bytes[BATCH][DATAGRAM_STRIDE];
+};
+
+struct datagram_socket {
+	struct ev_io watcher;
+	size_t control_room;
+	uint32_t drops; /* the kernel's counter when it was last read */
 };
 
 struct datagrams {
 	struct ev_loop *loop;
 	struct stats *stats;
+	const struct options *options;
 	struct batch *batch;
+	struct source_tokens *tokens;
 	struct reflector_ports ports;
-	size_t n_watchers;
-	struct ev_io watchers[];
+	struct log_limit excess_limit;
+	size_t n_sockets;
+	struct datagram_socket sockets[];
 };
 
-/* Where a datagram was sent to, from the control messages. */
-struct arrival {
-	const struct in_pktinfo *v4;
-	const struct in6_pktinfo *v6;
-};
-
+/* Makes message i of the batch ready to receive into again: what recvmmsg() has changed of it. */
 static void
-prepare(struct batch *batch, size_t i)
+rearm(struct batch *batch, size_t i)
 {
-	batch->in_bytes[i] = (struct iovec){batch->bytes[i], DATAGRAM_SIZE};
-	batch->in[i].msg_hdr = (struct msghdr){
-	        .msg_name = &batch->from[i].storage,
-	        .msg_namelen = sizeof(batch->from[i].storage),
-	        .msg_iov = &batch->in_bytes[i],
-	        .msg_iovlen = 1,
-	        .msg_control = batch->in_control[i].bytes,
-	        .msg_controllen = sizeof(batch->in_control[i].bytes),
-	};
+	batch->in[i].msg_hdr.msg_namelen = sizeof(batch->from[i].storage);
+	batch->in[i].msg_hdr.msg_controllen = batch->control_room;
 }
 
-/*
- * A datagram that was queued before the socket was handed over and IP_PKTINFO set tells where it
- * was sent to, but not which address of ours that is. Only a broadcast's differ, and the kernel
- * does not send from a broadcast address (EINVAL).
- */
-static struct in_addr
-local_address(const struct in_pktinfo *info)
+/* Descriptors that a UNIX peer attaches become ours where there is room for control messages. */
+static void
+fit_control_room(struct batch *batch, const struct datagram_socket *socket)
 {
-	return info->ipi_spec_dst.s_addr == INADDR_ANY ? info->ipi_addr : info->ipi_spec_dst;
+	if (batch->control_room == socket->control_room)
+		return;
+	batch->control_room = socket->control_room;
+	for (size_t i = 0; i < BATCH; i++)
+		rearm(batch, i);
 }
 
-static struct arrival
-find_arrival(struct msghdr *message)
+static struct batch *
+batch_new(void)
 {
-	struct arrival arrival = {0};
+	struct batch *batch = pool_map(sizeof(*batch));
 
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
-			arrival.v4 = (const void *)CMSG_DATA(c);
-		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
-			arrival.v6 = (const void *)CMSG_DATA(c);
+	for (size_t i = 0; batch && i < BATCH; i++) {
+		batch->iovecs[i] = (struct iovec){batch->bytes[i], DATAGRAM_SIZE};
+		batch->in[i].msg_hdr = (struct msghdr){
+		        .msg_name = &batch->from[i].storage,
+		        .msg_iov = &batch->iovecs[i],
+		        .msg_iovlen = 1,
+		        .msg_control = batch->controls[i].bytes,
+		};
+		rearm(batch, i);
 	}
-	return arrival;
-}
-
-static struct in6_addr
-mapped(struct in_addr ipv4)
-{
-	struct in6_addr address = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
-
-	memcpy(&address.s6_addr[12], &ipv4, sizeof(ipv4));
-	return address;
+	return batch;
 }
 
 static enum reflector_verdict
 judge(const struct datagrams *datagrams, const struct msghdr *message, const struct address *from,
-        const struct arrival *arrival)
+        const struct in6_addr *source, const struct arrival *arrival)
 {
-	struct reflector_datagram datagram = {
-	        .source_port = address_port(from), .truncated = message->msg_flags & MSG_TRUNC};
-	unsigned interface = 0;
-	struct in_addr ipv4;
+	const struct reflector_datagram datagram = {
+	        .source = *source,
+	        .hit = arrival->hit,
+	        .local = arrival->local,
+	        .source_port = address_port(from),
+	        /* without all of the control messages, boundaries and addresses are not known */
+	        .truncated = message->msg_flags & (MSG_TRUNC | MSG_CTRUNC),
+	        /* 0: queued before the socket was handed over, past the kernel's check for martians
+	         */
+	        .on_loopback = arrival->interface == LOOPBACK_IFINDEX || arrival->interface == 0,
+	};
 
-	if (address_as_ipv4(from, &ipv4) && arrival->v4) {
-		datagram.source = mapped(ipv4);
-		datagram.hit = mapped(arrival->v4->ipi_addr);
-		datagram.local = mapped(local_address(arrival->v4));
-		interface = (unsigned)arrival->v4->ipi_ifindex;
-	} else if (from->any.sa_family == AF_INET6 && arrival->v6) {
-		datagram.source = from->in6.sin6_addr;
-		datagram.hit = datagram.local = arrival->v6->ipi6_addr;
-		interface = arrival->v6->ipi6_ifindex;
-	} else if (from->any.sa_family == AF_INET || from->any.sa_family == AF_INET6) {
-		return REFLECTOR_DESTINATION; /* not told where it was sent to */
-	} else {
-		/* another family (UNIX): nobody can forge a source; one without a name has no
-		 * answer */
-		return datagram.truncated                                  ? REFLECTOR_TRUNCATED
-		       : from->length > offsetof(struct sockaddr, sa_data) ? REFLECTOR_ANSWER
-		                                                           : REFLECTOR_SOURCE;
-	}
-	/* 0: queued before the socket was handed over, and past the kernel's check for martians */
-	datagram.on_loopback = interface == LOOPBACK_IFINDEX || interface == 0;
 	return reflector_verdict(&datagrams->ports, &datagram);
 }
 
-static bool
-count_verdict(struct stats *stats, enum reflector_verdict verdict)
+static void
+count_refused(struct stats *stats, enum reflector_verdict verdict, uint32_t count)
 {
 	switch (verdict) {
 	case REFLECTOR_ANSWER:
-		return true;
+		break;
 	case REFLECTOR_TRUNCATED:
-		stats->udp_refused_truncated++;
+		stats->udp_refused_truncated += count;
 		break;
 	case REFLECTOR_SOURCE:
-		stats->udp_refused_source++;
+		stats->udp_refused_source += count;
 		break;
 	case REFLECTOR_DESTINATION:
-		stats->udp_refused_destination++;
+		stats->udp_refused_destination += count;
 		break;
 	case REFLECTOR_PORT:
-		stats->udp_refused_port++;
+		stats->udp_refused_port += count;
 		break;
 	}
-	return false;
 }
 
-static void
-append_control(struct msghdr *message, int level, int type, const void *data, size_t size)
+/* Cuts the train to what its source can pay for. Returns whether anything is left. */
+static bool
+pay(struct datagrams *datagrams, const struct address *from, const struct in6_addr *source,
+        struct train *train, uint64_t now_ns)
 {
-	struct cmsghdr *c =
-	        (struct cmsghdr *)((char *)message->msg_control + message->msg_controllen);
+	uint32_t count = train_count(train);
+	uint32_t paid = sources_take(datagrams->tokens, source, train, now_ns);
 
-	c->cmsg_level = level;
-	c->cmsg_type = type;
-	c->cmsg_len = CMSG_LEN(size);
-	memcpy(CMSG_DATA(c), data, size);
-	message->msg_controllen += CMSG_SPACE(size);
-}
-
-/* The reply: the same bytes to where they came from, from the address that was hit. The interface
- * is named for link-local peers alone; for others the routing table knows better. */
-static void
-address_reply(struct msghdr *reply, const struct address *from, const struct arrival *arrival)
-{
-	struct in_addr ipv4;
-
-	if (address_as_ipv4(from, &ipv4) && arrival->v4) {
-		struct in_pktinfo info = {.ipi_spec_dst = local_address(arrival->v4)};
-
-		append_control(reply, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
-	} else if (arrival->v6) {
-		struct in6_pktinfo info = {.ipi6_addr = arrival->v6->ipi6_addr};
-
-		if (IN6_IS_ADDR_LINKLOCAL(&from->in6.sin6_addr))
-			info.ipi6_ifindex = arrival->v6->ipi6_ifindex;
-		append_control(reply, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+	if (paid == count)
+		return true;
+	datagrams->batch->excess = from;
+	if (datagrams->options->udp_rate_log_only) {
+		datagrams->stats->udp_rate_exceeded += count - paid;
+		return true;
 	}
+	datagrams->stats->udp_refused_rate += count - paid;
+	train->length = paid * train->segment;
+	return paid > 0;
 }
 
-/* Makes the replies to count datagrams received; returns how many. */
-static size_t
-answer(struct datagrams *datagrams, size_t count)
+/* An internet datagram, or a train of them. */
+static void
+reflect(struct datagrams *datagrams, size_t i, const struct in6_addr *source, uint64_t now_ns)
 {
 	struct batch *batch = datagrams->batch;
 	struct stats *stats = datagrams->stats;
-	size_t replies = 0;
+	struct msghdr *message = &batch->in[i].msg_hdr;
+	const struct arrival arrival = control_read(message, source);
+	struct train train = {.length = batch->in[i].msg_len, .segment = arrival.segment};
+	enum reflector_verdict verdict =
+	        judge(datagrams, message, &batch->from[i], source, &arrival);
 
-	for (size_t i = 0; i < count; i++) {
-		struct msghdr *message = &batch->in[i].msg_hdr;
-		struct arrival arrival = find_arrival(message);
-		struct address *from = &batch->from[i];
-
-		stats->udp_received++;
-		stats->udp_received_bytes += batch->in[i].msg_len;
-		from->length = message->msg_namelen;
-		if (from->length == 0) /* a nameless UNIX socket; what stands there is old */
-			from->any.sa_family = AF_UNSPEC;
-		if (!count_verdict(stats, judge(datagrams, message, from, &arrival)))
-			continue;
-		batch->out_bytes[replies] = (struct iovec){batch->bytes[i], batch->in[i].msg_len};
-		batch->out[replies].msg_hdr = (struct msghdr){
-		        .msg_name = &from->storage,
-		        .msg_namelen = from->length,
-		        .msg_iov = &batch->out_bytes[replies],
-		        .msg_iovlen = 1,
-		        .msg_control = batch->out_control[replies].bytes,
-		};
-		address_reply(&batch->out[replies].msg_hdr, from, &arrival);
-		replies++;
-	}
-	return replies;
+	stats->udp_received += train_count(&train);
+	stats->udp_received_bytes += train.length;
+	if (verdict != REFLECTOR_ANSWER)
+		count_refused(stats, verdict, train_count(&train));
+	else if (pay(datagrams, &batch->from[i], source, &train, now_ns))
+		control_write_reply(
+		        replies_add(&batch->replies, &batch->from[i], batch->bytes[i], &train),
+		        &arrival, source, !datagrams->options->no_dscp);
 }
 
+/* Another family's (UNIX): nobody can forge a source, and one without a name has no answer. */
 static void
-send_replies(struct datagrams *datagrams, int fd, size_t count)
+reflect_local(struct datagrams *datagrams, size_t i)
 {
-	struct mmsghdr *out = datagrams->batch->out;
-	struct stats *stats = datagrams->stats;
+	struct batch *batch = datagrams->batch;
+	const struct train single = {.length = batch->in[i].msg_len};
 
-	for (size_t done = 0; done < count;) {
-		int sent = sendmmsg(
-		        fd, out + done, (unsigned)(count - done), MSG_DONTWAIT | MSG_NOSIGNAL);
+	datagrams->stats->udp_received++;
+	datagrams->stats->udp_received_bytes += single.length;
+	if (batch->in[i].msg_hdr.msg_flags & MSG_TRUNC)
+		count_refused(datagrams->stats, REFLECTOR_TRUNCATED, 1);
+	else if (batch->from[i].length <= offsetof(struct sockaddr, sa_data))
+		count_refused(datagrams->stats, REFLECTOR_SOURCE, 1);
+	else
+		replies_add(&batch->replies, &batch->from[i], batch->bytes[i], &single);
+}
 
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent <= 0) { /* the first one failed: it is dropped, the others are tried */
-			stats_count_send_error(stats, errno);
-			done++;
-			continue;
-		}
-		for (size_t end = done + (size_t)sent; done < end; done++) {
-			stats->udp_answered++;
-			stats->udp_answered_bytes += out[done].msg_hdr.msg_iov->iov_len;
-		}
-	}
+/* Once a batch, because to put an address into words costs as much as to echo. */
+static void
+log_excess(struct datagrams *datagrams, const struct address *from)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	log_limited(&datagrams->excess_limit, LOG_NOTICE, "%s: proto=udp from=%s reason=udp-rate",
+	        datagrams->options->udp_rate_log_only ? "EXCEED" : "REFUSE",
+	        address_format(from, text, sizeof(text)));
 }
 
 /* At most one batch a turn: datagrams never keep connections waiting. */
 static void
 datagrams_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 {
+	struct datagram_socket *socket = (struct datagram_socket *)watcher;
 	struct datagrams *datagrams = watcher->data;
+	struct batch *batch = datagrams->batch;
+	uint64_t now_ns = 0;
 	int received;
 
 	(void)loop;
@@ -252,48 +217,124 @@ datagrams_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 		        "FAIL: proto=udp epoll does not take the socket (ev(3), EV_ERROR)");
 		return;
 	}
-	received = recvmmsg(watcher->fd, datagrams->batch->in, BATCH, MSG_DONTWAIT, NULL);
+	fit_control_room(batch, socket);
+	received = recvmmsg(watcher->fd, batch->in, BATCH, MSG_DONTWAIT, NULL);
 	if (received < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			datagrams->stats->udp_receive_errors++;
 		return;
 	}
-	send_replies(datagrams, watcher->fd, answer(datagrams, (size_t)received));
-	for (size_t i = 0; i < (size_t)received; i++)
-		prepare(datagrams->batch, i);
+	batch->excess = NULL;
+	if (datagrams->options->udp_rate > 0)
+		now_ns = clock_now_ns();
+	for (size_t i = 0; i < (size_t)received; i++) {
+		struct address *from = &batch->from[i];
+		struct in6_addr source;
+
+		from->length = batch->in[i].msg_hdr.msg_namelen;
+		if (from->length > 0 && address_as_ipv6(from, &source))
+			reflect(datagrams, i, &source, now_ns);
+		else
+			reflect_local(datagrams, i);
+		rearm(batch, i);
+	}
+	if (batch->excess)
+		log_excess(datagrams, batch->excess);
+	replies_send(&batch->replies, watcher->fd, datagrams->stats);
+}
+
+/* Whatever the options say: the daemon would talk to itself. */
+static void
+refuse_own_port(struct datagrams *datagrams, uint16_t port)
+{
+	const struct port_list *allowed = &datagrams->options->udp_allowed;
+
+	for (size_t i = 0; i < allowed->count; i++)
+		if (allowed->ports[i] == port)
+			log_line(LOG_WARNING,
+			        "echod: --udp-allow-source-port=%u: stays refused, because this "
+			        "daemon answers on it",
+			        port);
+	reflector_ports_refuse(&datagrams->ports, port);
+}
+
+static void
+set_ports(struct datagrams *datagrams, const struct listeners *listeners)
+{
+	const struct options *options = datagrams->options;
+
+	reflector_ports_init(&datagrams->ports);
+	for (size_t i = 0; i < options->udp_allowed.count; i++)
+		reflector_ports_allow(&datagrams->ports, options->udp_allowed.ports[i]);
+	for (size_t i = 0; i < options->udp_refused.count; i++)
+		reflector_ports_refuse(&datagrams->ports, options->udp_refused.ports[i]);
+	for (size_t i = 0; i < listeners->count; i++)
+		if (listeners->all[i].type == SOCK_DGRAM)
+			refuse_own_port(datagrams, address_port(&listeners->all[i].address));
+}
+
+static void
+warn_of_small_buffer(const struct listener *listener)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	int bytes = 0;
+	socklen_t length = sizeof(bytes);
+
+	if (getsockopt(listener->listen_fd, SOL_SOCKET, SO_RCVBUF, &bytes, &length) < 0 ||
+	        bytes >= 2 * LISTENER_DATAGRAM_BUFFER) /* socket(7): twice what was set */
+		return;
+	log_line(LOG_WARNING,
+	        "BUFFER: proto=%s address=%s bytes=%d wanted=%d: of a burst, about %d small datagrams "
+	        "are kept; see ReceiveBuffer= in systemd.socket(5), or the sysctl "
+	        "net.core.rmem_max",
+	        address_protocol(&listener->address, listener->type),
+	        address_format(&listener->address, text, sizeof(text)), bytes / 2,
+	        LISTENER_DATAGRAM_BUFFER, bytes / SMALL_DATAGRAM_CHARGE);
+}
+
+static void
+serve(struct datagrams *datagrams, const struct listener *listener)
+{
+	struct datagram_socket *socket = &datagrams->sockets[datagrams->n_sockets++];
+	int family = listener->address.any.sa_family;
+
+	if (family == AF_INET || family == AF_INET6) {
+		socket->control_room = sizeof(struct control);
+		warn_of_small_buffer(listener);
+	}
+	ev_io_init(&socket->watcher, datagrams_on_readable, listener->listen_fd, EV_READ);
+	socket->watcher.data = datagrams;
+	ev_io_start(datagrams->loop, &socket->watcher);
 }
 
 struct datagrams *
-datagrams_new(struct ev_loop *loop, struct stats *stats, struct listeners *listeners)
+datagrams_new(struct ev_loop *loop, struct stats *stats, const struct options *options,
+        struct listeners *listeners)
 {
 	struct datagrams *datagrams =
-	        calloc(1, sizeof(*datagrams) + listeners->count * sizeof(struct ev_io));
+	        calloc(1, sizeof(*datagrams) + listeners->count * sizeof(struct datagram_socket));
+	const struct source_tokens_config config = {
+	        .rate = options->udp_rate,
+	        .exempt = options->udp_exempt.prefixes,
+	        .n_exempt = options->udp_exempt.count,
+	};
 
 	if (!datagrams)
 		return NULL;
 	datagrams->loop = loop;
 	datagrams->stats = stats;
-	datagrams->batch = pool_map(sizeof(*datagrams->batch));
-	if (!datagrams->batch) {
+	datagrams->options = options;
+	datagrams->batch = batch_new();
+	datagrams->tokens = source_tokens_new(&config);
+	if (!datagrams->batch || !datagrams->tokens) {
 		datagrams_free(datagrams);
 		errno = ENOMEM;
 		return NULL;
 	}
-	for (size_t i = 0; i < BATCH; i++)
-		prepare(datagrams->batch, i);
-	reflector_ports_init(&datagrams->ports);
-	for (size_t i = 0; i < listeners->count; i++) {
-		struct ev_io *watcher = &datagrams->watchers[datagrams->n_watchers];
-		const struct listener *listener = &listeners->all[i];
-
-		if (listener->type != SOCK_DGRAM)
-			continue;
-		reflector_ports_refuse(&datagrams->ports, address_port(&listener->address));
-		ev_io_init(watcher, datagrams_on_readable, listener->listen_fd, EV_READ);
-		watcher->data = datagrams;
-		ev_io_start(loop, watcher);
-		datagrams->n_watchers++;
-	}
+	set_ports(datagrams, listeners);
+	for (size_t i = 0; i < listeners->count; i++)
+		if (listeners->all[i].type == SOCK_DGRAM)
+			serve(datagrams, &listeners->all[i]);
 	return datagrams;
 }
 
@@ -302,8 +343,27 @@ datagrams_free(struct datagrams *datagrams)
 {
 	if (!datagrams)
 		return;
-	for (size_t i = 0; i < datagrams->n_watchers; i++)
-		ev_io_stop(datagrams->loop, &datagrams->watchers[i]);
+	for (size_t i = 0; i < datagrams->n_sockets; i++)
+		ev_io_stop(datagrams->loop, &datagrams->sockets[i].watcher);
+	source_tokens_free(datagrams->tokens);
 	pool_unmap(datagrams->batch, sizeof(*datagrams->batch));
 	free(datagrams);
+}
+
+/* SO_RXQ_OVFL would tell only beside a datagram that comes later. */
+void
+datagrams_update_stats(struct datagrams *datagrams)
+{
+	for (size_t i = 0; i < datagrams->n_sockets; i++) {
+		struct datagram_socket *socket = &datagrams->sockets[i];
+		uint32_t info[SK_MEMINFO_VARS] = {0};
+		socklen_t length = sizeof(info);
+
+		if (getsockopt(socket->watcher.fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0 ||
+		        length < sizeof(info))
+			continue;
+		/* it may wrap around */
+		datagrams->stats->kernel_drops += info[SK_MEMINFO_DROPS] - socket->drops;
+		socket->drops = info[SK_MEMINFO_DROPS];
+	}
 }

@@ -17,7 +17,6 @@ enum {
 	KEEPALIVE_INTERVAL_S = 30,
 	/* What TCP holds unsent for a peer that does not read; without it, megabytes (tcp(7)). */
 	NOTSENT_LOWAT_BYTES = 128 * 1024,
-	DATAGRAM_BUFFER_BYTES = 4 * 1024 * 1024,
 	FREE_PORT_ATTEMPTS = 32,
 };
 
@@ -73,29 +72,38 @@ get_option(int fd, int name)
 static void
 enlarge_buffer(int fd, int name, int force_name, int lock)
 {
-	if (get_option(fd, name) >= 2 * DATAGRAM_BUFFER_BYTES) /* socket(7): twice what was set */
+	if (get_option(fd, name) >=
+	        2 * LISTENER_DATAGRAM_BUFFER) /* socket(7): twice what was set */
 		return;
-	if (set_option(fd, SOL_SOCKET, force_name, DATAGRAM_BUFFER_BYTES) < 0 &&
+	if (set_option(fd, SOL_SOCKET, force_name, LISTENER_DATAGRAM_BUFFER) < 0 &&
 	        !(get_option(fd, SO_BUF_LOCK) & lock))
-		set_option(fd, SOL_SOCKET, name, DATAGRAM_BUFFER_BYTES);
+		set_option(fd, SOL_SOCKET, name, LISTENER_DATAGRAM_BUFFER);
 }
 
-/*
- * Replies leave from the address that was hit, so it has to be known. A dual-stack socket needs the
- * IPv4 option too: only that one tells the local address for v4-mapped peers.
- */
+/* The kernel tells the address that a datagram hit. Returns 0, or -EDESTADDRREQ if it does not. */
 static int
-tune_datagram(int fd, int family)
+learn_destinations(int fd, int family)
 {
-	int error = 0;
+	/* A dual-stack socket needs the IPv4 option too: only that one tells the local address for
+	 * v4-mapped peers. */
+	if ((family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) < 0) ||
+	        set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) < 0)
+		return -EDESTADDRREQ;
+	return 0;
+}
 
+static int
+tune_datagram(int fd, int family, const struct options *options)
+{
 	enlarge_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, SOCK_RCVBUF_LOCK);
 	enlarge_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_SNDBUF_LOCK);
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	set_option(fd, IPPROTO_IP, IP_RECVTOS, !options->no_dscp);
 	if (family == AF_INET6)
-		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-	if (error == 0 && (family == AF_INET || family == AF_INET6))
-		error = set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-	return error;
+		set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, !options->no_dscp);
+	set_option(fd, IPPROTO_UDP, UDP_GRO, !options->no_udp_gro); /* Linux 5.0 */
+	return learn_destinations(fd, family);
 }
 
 /* Checks a socket and makes it ours to use. */
@@ -118,9 +126,25 @@ adopt(struct listener *listener, const struct options *options)
 	        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
 	if (listener->type == SOCK_DGRAM)
-		return tune_datagram(fd, listener->address.any.sa_family);
+		return tune_datagram(fd, listener->address.any.sa_family, options);
 	tune_stream(fd, options->keepalive);
 	return 0;
+}
+
+/* What adopt() and the calls before it return, in words. */
+static const char *
+explain(int error)
+{
+	switch (error) {
+	case -EPROTOTYPE:
+	case -ENOTSOCK:
+		return "neither a listening stream socket nor a datagram socket";
+	case -EDESTADDRREQ:
+		return "not served over UDP: the kernel does not tell which address a datagram hit "
+		       "(IP_PKTINFO), and replies could leave from another";
+	default:
+		return strerror(-error);
+	}
 }
 
 static struct listener *
@@ -147,9 +171,7 @@ take_handed_over(struct listeners *listeners, int count, const struct options *o
 		if (error) {
 			snprintf(problem, size,
 			        "file descriptor %d handed over (LISTEN_FDS=%d): %s", fd, count,
-			        error == -EPROTOTYPE || error == -ENOTSOCK
-			                ? "neither a listening stream socket nor a datagram socket"
-			                : strerror(-error));
+			        explain(error));
 			return error;
 		}
 	}
@@ -203,7 +225,7 @@ open_address(struct listeners *listeners, struct address *address, bool dual_sta
 		if (error) {
 			snprintf(problem, size, "listen on %s over %s: %s",
 			        address_format(address, text, sizeof(text)),
-			        types[i] == SOCK_STREAM ? "TCP" : "UDP", strerror(-error));
+			        types[i] == SOCK_STREAM ? "TCP" : "UDP", explain(error));
 			return error;
 		}
 		if (any_port)

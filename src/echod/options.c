@@ -1,8 +1,11 @@
 #include "echod/options.h"
 
+#include "echod/units.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DAY_MS UINT64_C(86400000)
 
@@ -21,6 +24,63 @@ add_address(void *into, const char *text)
 	options->listen = more;
 	options->listen[options->n_listen++] = text;
 	return 0;
+}
+
+static int
+add_port(struct port_list *list, const char *text, uint64_t least)
+{
+	uint16_t *more;
+	uint64_t port;
+
+	if (units_parse_count(text, &port) < 0 || port < least || port > UINT16_MAX)
+		return -EINVAL;
+	more = reallocarray(list->ports, list->count + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	list->ports = more;
+	list->ports[list->count++] = (uint16_t)port;
+	return 0;
+}
+
+static int
+allow_source_port(void *into, const char *text)
+{
+	struct options *options = into;
+
+	return add_port(&options->udp_allowed, text, 1); /* nothing can be sent to port 0 */
+}
+
+static int
+refuse_source_port(void *into, const char *text)
+{
+	struct options *options = into;
+
+	return add_port(&options->udp_refused, text, 0);
+}
+
+static int
+add_exempt(void *into, const char *text)
+{
+	struct prefix_list *list = &((struct options *)into)->udp_exempt;
+	struct prefix prefix, *more;
+
+	if (prefix_parse(text, &prefix) < 0)
+		return -EINVAL;
+	more = reallocarray(list->prefixes, list->count + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	list->prefixes = more;
+	list->prefixes[list->count++] = prefix;
+	return 0;
+}
+
+static int
+set_gro(void *into, const char *text)
+{
+	struct options *options = into;
+
+	options->no_udp_gro = strcmp(text, "off") == 0;
+	return options->no_udp_gro || strcmp(text, "on") == 0 ? 0 : -EINVAL;
 }
 
 #define OFFSET(field) .offset = offsetof(struct options, field)
@@ -100,6 +160,41 @@ static const struct option_spec specs[] = {
                 TIME(exit_idle_time, 1000, 365 * DAY_MS),
                 .preset = "0",
                 .help = "end when idle this long and systemd starts us again; 0: never"},
+        {.name = "udp-allow-source-port",
+                .kind = OPTION_CALL,
+                .argument = "PORT",
+                .call = allow_source_port,
+                .expects = "a whole number from 1 to 65535",
+                .help = "answer datagrams from this port all the same; may be repeated"},
+        {.name = "udp-refuse-source-port",
+                .kind = OPTION_CALL,
+                .argument = "PORT",
+                .call = refuse_source_port,
+                .expects = "a whole number from 0 to 65535",
+                .help = "never answer datagrams from this port; may be repeated"},
+        {.name = "udp-rate",
+                COUNT(udp_rate, 0, 10000000),
+                .preset = "1000",
+                .help = "datagrams a second from one IPv4 address or IPv6 /64; 0: no limit"},
+        {.name = "udp-rate-exempt",
+                .kind = OPTION_CALL,
+                .argument = "PREFIX",
+                .call = add_exempt,
+                .expects = "a prefix such as 192.0.2.0/24 or 2001:db8::/32",
+                .help = "sources that --udp-rate does not limit; may be repeated"},
+        {.name = "udp-rate-log-only",
+                FLAG(udp_rate_log_only),
+                .help = "log who exceeds --udp-rate, and answer all the same"},
+        {.name = "udp-gro",
+                .kind = OPTION_CALL,
+                .argument = "on|off",
+                .preset = "on",
+                .call = set_gro,
+                .expects = "on or off",
+                .help = "receive trains of datagrams as one"},
+        {.name = "no-dscp",
+                FLAG(no_dscp),
+                .help = "do not reflect the DSCP of a datagram in the reply"},
         {.name = "log-connections",
                 FLAG(log_connections),
                 .help = "a line for each connection that ends"},
@@ -145,7 +240,10 @@ void
 options_free(struct options *options)
 {
 	free(options->listen);
-	options->listen = NULL;
+	free(options->udp_allowed.ports);
+	free(options->udp_refused.ports);
+	free(options->udp_exempt.prefixes);
+	*options = (struct options){0};
 }
 
 const char *

@@ -129,6 +129,7 @@ server_on_show(struct ev_loop *loop, struct ev_signal *watcher, int events)
 	(void)events;
 	server->stats.rings_lent = connections_rings_lent(server->connections);
 	server->stats.log_lost = log_lost();
+	datagrams_update_stats(server->datagrams);
 	log_line(LOG_NOTICE, "STATS: %s", stats_format(&server->stats, text, sizeof(text)));
 }
 
@@ -262,7 +263,7 @@ server_new(const struct options *options, struct listeners *listeners, uint32_t 
 		errno = error;
 		return NULL;
 	}
-	server->datagrams = datagrams_new(server->loop, &server->stats, listeners);
+	server->datagrams = datagrams_new(server->loop, &server->stats, options, listeners);
 	if (!server->datagrams) {
 		server_free(server);
 		errno = ENOMEM;

@@ -72,32 +72,32 @@ stats_summary(const struct stats *stats, char *text, size_t size)
 }
 
 void
-stats_count_send_error(struct stats *stats, int error)
+stats_count_send_error(struct stats *stats, int error, uint64_t count)
 {
 	switch (error) {
 	case EAGAIN:
-		stats->udp_failed_again++;
+		stats->udp_failed_again += count;
 		break;
 	case ENOBUFS:
 	case ENOMEM:
-		stats->udp_failed_memory++;
+		stats->udp_failed_memory += count;
 		break;
 	case EPERM:
 	case EACCES:
-		stats->udp_failed_permission++;
+		stats->udp_failed_permission += count;
 		break;
 	case ENETUNREACH:
 	case EHOSTUNREACH:
 	case ENETDOWN:
 	case EHOSTDOWN:
 	case ECONNREFUSED:
-		stats->udp_failed_unreachable++;
+		stats->udp_failed_unreachable += count;
 		break;
 	case EMSGSIZE:
-		stats->udp_failed_size++;
+		stats->udp_failed_size += count;
 		break;
 	default:
-		stats->udp_failed_other++;
+		stats->udp_failed_other += count;
 		break;
 	}
 }

@@ -1,0 +1,118 @@
+#include "echod/control.h"
+
+#include <linux/udp.h>
+#include <netinet/ip.h>
+#include <string.h>
+
+enum {
+	DSCP_MASK = 0xfc,
+};
+
+/* What a message may carry; a dual-stack socket tells the addresses in both families' words, but
+ * for IPv4 peers only IPv4's know the local address. */
+struct found {
+	const struct in_pktinfo *v4;
+	const struct in6_pktinfo *v6;
+};
+
+/*
+ * A datagram that was queued before the socket was handed over and IP_PKTINFO set tells where it
+ * was sent to, but not which address of ours that is. Only a broadcast's differ, and the kernel
+ * does not send from a broadcast address (EINVAL).
+ */
+static struct in_addr
+local_address(const struct in_pktinfo *info)
+{
+	return info->ipi_spec_dst.s_addr == INADDR_ANY ? info->ipi_addr : info->ipi_spec_dst;
+}
+
+static void
+read_one(const struct cmsghdr *c, struct found *found, struct arrival *arrival)
+{
+	int value;
+
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		found->v4 = (const void *)CMSG_DATA(c);
+	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		found->v6 = (const void *)CMSG_DATA(c);
+	} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+		arrival->traffic_class = *CMSG_DATA(c);
+	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+		memcpy(&value, CMSG_DATA(c), sizeof(value));
+		arrival->traffic_class = (uint8_t)value;
+	} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+		memcpy(&value, CMSG_DATA(c), sizeof(value));
+		arrival->segment = (uint16_t)value;
+	}
+}
+
+struct arrival
+control_read(struct msghdr *message, const struct in6_addr *source)
+{
+	struct arrival arrival = {0};
+	struct found found = {0};
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+		read_one(c, &found, &arrival);
+	if (IN6_IS_ADDR_V4MAPPED(source) && found.v4) {
+		arrival.hit = address_mapped(found.v4->ipi_addr);
+		arrival.local = address_mapped(local_address(found.v4));
+		arrival.interface = (unsigned)found.v4->ipi_ifindex;
+		arrival.is_known = true;
+	} else if (!IN6_IS_ADDR_V4MAPPED(source) && found.v6) {
+		arrival.hit = arrival.local = found.v6->ipi6_addr;
+		arrival.interface = found.v6->ipi6_ifindex;
+		arrival.is_known = true;
+	}
+	return arrival;
+}
+
+static void
+append(struct msghdr *message, int level, int type, const void *data, size_t size)
+{
+	struct cmsghdr *c =
+	        (struct cmsghdr *)((char *)message->msg_control + message->msg_controllen);
+
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(c), data, size);
+	message->msg_controllen += CMSG_SPACE(size);
+}
+
+void
+control_write_reply(struct msghdr *message, const struct arrival *arrival,
+        const struct in6_addr *source, bool with_dscp)
+{
+	int dscp = arrival->traffic_class & DSCP_MASK;
+
+	message->msg_controllen = 0;
+	if (IN6_IS_ADDR_V4MAPPED(source)) {
+		struct in_pktinfo info = {0};
+
+		memcpy(&info.ipi_spec_dst, &arrival->local.s6_addr[12], sizeof(info.ipi_spec_dst));
+		append(message, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+		if (with_dscp)
+			append(message, IPPROTO_IP, IP_TOS, &dscp, sizeof(dscp));
+	} else {
+		struct in6_pktinfo info = {.ipi6_addr = arrival->local};
+
+		if (IN6_IS_ADDR_LINKLOCAL(source) || IN6_IS_ADDR_LINKLOCAL(&arrival->local))
+			info.ipi6_ifindex = arrival->interface;
+		append(message, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+		if (with_dscp)
+			append(message, IPPROTO_IPV6, IPV6_TCLASS, &dscp, sizeof(dscp));
+	}
+}
+
+void
+control_append_segment(struct msghdr *message, uint16_t segment)
+{
+	append(message, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment));
+}
+
+void
+control_remove_segment(struct msghdr *message)
+{
+	message->msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
+}
