@@ -2,10 +2,11 @@
  * Where a connection's bytes cross into the kernel. Nothing else calls recv(2) or send(2) on a
  * connection.
  *
- * What is received waits in a ring until it is sent. Rings are lent: a stream holds one only while
- * it holds bytes. When all rings are out, a stream is echoed without one: its bytes stay in the
- * kernel's receive queue, are looked at (MSG_PEEK), sent, and only then taken off the queue
- * (MSG_TRUNC, tcp(7)). No call waits, none allocates, SIGPIPE is never raised.
+ * One ring is at hand: every stream's bytes go through it in turn, and it stays in the cache. Only
+ * when the kernel does not take them all is it lent to the stream, with the rest in it, until that
+ * is sent. When all rings are lent, a stream is echoed without one: its bytes stay in the kernel's
+ * receive queue, are looked at (MSG_PEEK), sent, and only then taken off the queue (MSG_TRUNC,
+ * tcp(7)). No call waits, none allocates, SIGPIPE is never raised.
  */
 #ifndef ECHOD_IO_H
 #define ECHOD_IO_H
@@ -52,7 +53,8 @@ struct io *io_new(const struct io_config *config);
 void io_free(struct io *io);
 
 /* One receive, answered through on_received before the call returns. To be called when the stream
- * has room: it holds no ring, or one that is not full. */
+ * has room: it holds no ring, or one that is not full. What was received without a ring is to be
+ * sent from within on_received, or else is lost. */
 void io_receive(struct io *io, struct io_stream *stream);
 
 /* One send of what the stream has received and not sent, answered through on_sent. */
@@ -64,7 +66,7 @@ void io_release(struct io *io, struct io_stream *stream);
 /* Bytes in the stream's ring; what waits in the kernel is not counted. */
 size_t io_held(const struct io_stream *stream);
 
-/* Rings lent now. */
+/* Rings lent to streams now. */
 size_t io_rings_lent(const struct io *io);
 
 #endif

@@ -17,8 +17,37 @@ struct io {
 	unsigned char *ring_bytes;
 	size_t ring_bytes_length;
 	unsigned char *scratch;
-	size_t peeked; /* bytes of the current stream in scratch, not yet sent */
+	/* What streams without a ring receive into, one after the other: the bytes of the ring at
+	 * hand, which is lent only when they cannot all be sent at once; or, when all rings are
+	 * lent, the scratch, for a look. */
+	struct ring *ring_at_hand;
+	unsigned char *hand;
+	size_t hand_size;
+	int hand_flags;
+	size_t in_hand; /* bytes of the stream whose turn it is */
 };
+
+/* ring may be NULL: all are lent. */
+static void
+take_in_hand(struct io *io, struct ring *ring)
+{
+	io->ring_at_hand = ring;
+	io->hand = ring ? ring->bytes : io->scratch;
+	io->hand_size = ring ? ring->size : SCRATCH_SIZE;
+	io->hand_flags = ring ? MSG_DONTWAIT : MSG_DONTWAIT | MSG_PEEK;
+}
+
+static struct ring *
+unused_ring(struct io *io)
+{
+	struct ring *ring = pool_take(&io->rings);
+
+	if (ring && !ring->bytes)
+		ring_init(ring,
+		        io->ring_bytes + pool_index(&io->rings, ring) * io->config.ring_size,
+		        (uint32_t)io->config.ring_size);
+	return ring;
+}
 
 struct io *
 io_new(const struct io_config *config)
@@ -41,6 +70,7 @@ io_new(const struct io_config *config)
 		errno = ENOMEM;
 		return NULL;
 	}
+	take_in_hand(io, unused_ring(io));
 	return io;
 }
 
@@ -55,18 +85,6 @@ io_free(struct io *io)
 	free(io);
 }
 
-static struct ring *
-lend_ring(struct io *io)
-{
-	struct ring *ring = pool_take(&io->rings);
-
-	if (ring && !ring->bytes)
-		ring_init(ring,
-		        io->ring_bytes + pool_index(&io->rings, ring) * io->config.ring_size,
-		        (uint32_t)io->config.ring_size);
-	return ring;
-}
-
 void
 io_release(struct io *io, struct io_stream *stream)
 {
@@ -76,7 +94,10 @@ io_release(struct io *io, struct io_stream *stream)
 		return;
 	stream->watcher.data = NULL;
 	ring->head = ring->used = 0;
-	pool_give(&io->rings, ring);
+	if (io->ring_at_hand)
+		pool_give(&io->rings, ring);
+	else
+		take_in_hand(io, ring);
 }
 
 /* recv(2) or send(2)'s result as this module speaks of it. */
@@ -88,16 +109,36 @@ outcome(ssize_t result)
 	return errno == EINTR ? -EAGAIN : -errno;
 }
 
-static void
-receive_without_ring(struct io *io, struct io_stream *stream)
-{
-	ssize_t received = outcome(
-	        recv(stream->watcher.fd, io->scratch, SCRATCH_SIZE, MSG_PEEK | MSG_DONTWAIT));
+/*
+ * What few echoes need stays out of line here, so that the way of all the others is short
+ * (tests/system/test_instructions.py counts it).
+ */
 
-	io->config.stats->tcp_without_ring++;
-	io->peeked = received > 0 ? (size_t)received : 0;
+/* What the kernel did not take of the bytes in hand goes to the stream, with the ring. */
+__attribute__((noinline)) static void
+lend(struct io *io, struct io_stream *stream, size_t sent)
+{
+	struct ring *ring = io->ring_at_hand;
+
+	ring_commit(ring, io->in_hand);
+	ring_consume(ring, sent);
+	stream->watcher.data = ring;
+	take_in_hand(io, unused_ring(io));
+}
+
+__attribute__((noinline)) static void
+receive_into_ring(struct io *io, struct io_stream *stream, struct ring *ring)
+{
+	ssize_t received;
+	size_t room;
+	void *span = ring_free_span(ring, &room);
+
+	received = outcome(recv(stream->watcher.fd, span, room, MSG_DONTWAIT));
+	if (received > 0) {
+		ring_commit(ring, (size_t)received);
+		io->config.stats->tcp_received_bytes += (uint64_t)received;
+	}
 	io->config.on_received(io->config.owner, stream, received);
-	io->peeked = 0;
 }
 
 void
@@ -105,30 +146,22 @@ io_receive(struct io *io, struct io_stream *stream)
 {
 	struct ring *ring = stream->watcher.data;
 	ssize_t received;
-	size_t room;
-	void *span;
 
-	if (!ring) {
-		ring = lend_ring(io);
-		if (!ring) {
-			receive_without_ring(io, stream);
-			return;
-		}
-		stream->watcher.data = ring;
+	if (ring) {
+		receive_into_ring(io, stream, ring);
+		return;
 	}
-	span = ring_free_span(ring, &room);
-	received = outcome(recv(stream->watcher.fd, span, room, MSG_DONTWAIT));
-	if (received > 0) {
-		ring_commit(ring, (size_t)received);
-		io->config.stats->tcp_received_bytes += (uint64_t)received;
-	} else if (ring->used == 0) {
-		io_release(io, stream);
-	}
+	received = outcome(recv(stream->watcher.fd, io->hand, io->hand_size, io->hand_flags));
+	io->in_hand = received > 0 ? (size_t)received : 0;
+	if (io->ring_at_hand)
+		io->config.stats->tcp_received_bytes += io->in_hand;
+	else
+		io->config.stats->tcp_without_ring++;
 	io->config.on_received(io->config.owner, stream, received);
 }
 
 /* Takes off the receive queue what was sent from a look at it. It is there: nobody else reads. */
-static int
+__attribute__((noinline)) static int
 take_peeked(struct io *io, struct io_stream *stream, size_t length)
 {
 	while (length > 0) {
@@ -145,39 +178,14 @@ take_peeked(struct io *io, struct io_stream *stream, size_t length)
 	return 0;
 }
 
-static void
-send_without_ring(struct io *io, struct io_stream *stream)
+__attribute__((noinline)) static void
+send_from_ring(struct io *io, struct io_stream *stream, struct ring *ring)
 {
-	ssize_t sent = outcome(
-	        send(stream->watcher.fd, io->scratch, io->peeked, MSG_DONTWAIT | MSG_NOSIGNAL));
-	bool all = sent == (ssize_t)io->peeked;
-
-	if (sent > 0) {
-		int error = take_peeked(io, stream, (size_t)sent);
-
-		io->config.stats->tcp_received_bytes += (uint64_t)sent;
-		io->config.stats->tcp_sent_bytes += (uint64_t)sent;
-		if (error)
-			sent = error;
-	}
-	io->config.on_sent(io->config.owner, stream, sent, all);
-}
-
-void
-io_send(struct io *io, struct io_stream *stream)
-{
-	struct ring *ring = stream->watcher.data;
-	const void *span;
 	size_t length;
-	ssize_t sent;
+	const void *span = ring_used_span(ring, &length);
+	ssize_t sent = outcome(send(stream->watcher.fd, span, length, MSG_DONTWAIT | MSG_NOSIGNAL));
 	bool all;
 
-	if (!ring) {
-		send_without_ring(io, stream);
-		return;
-	}
-	span = ring_used_span(ring, &length);
-	sent = outcome(send(stream->watcher.fd, span, length, MSG_DONTWAIT | MSG_NOSIGNAL));
 	if (sent > 0) {
 		ring_consume(ring, (size_t)sent);
 		io->config.stats->tcp_sent_bytes += (uint64_t)sent;
@@ -185,6 +193,35 @@ io_send(struct io *io, struct io_stream *stream)
 	all = ring->used == 0;
 	if (all)
 		io_release(io, stream);
+	io->config.on_sent(io->config.owner, stream, sent, all);
+}
+
+void
+io_send(struct io *io, struct io_stream *stream)
+{
+	struct ring *ring = stream->watcher.data;
+	ssize_t sent;
+	size_t taken;
+	bool all;
+
+	if (ring) {
+		send_from_ring(io, stream, ring);
+		return;
+	}
+	sent = outcome(
+	        send(stream->watcher.fd, io->hand, io->in_hand, MSG_DONTWAIT | MSG_NOSIGNAL));
+	all = sent == (ssize_t)io->in_hand;
+	taken = sent > 0 ? (size_t)sent : 0;
+	io->config.stats->tcp_sent_bytes += taken;
+	if (!io->ring_at_hand) {
+		int error = take_peeked(io, stream, taken);
+
+		io->config.stats->tcp_received_bytes += taken;
+		if (error)
+			sent = error;
+	} else if (!all) {
+		lend(io, stream, taken);
+	}
 	io->config.on_sent(io->config.owner, stream, sent, all);
 }
 
@@ -199,5 +236,5 @@ io_held(const struct io_stream *stream)
 size_t
 io_rings_lent(const struct io *io)
 {
-	return io->rings.lent;
+	return io->rings.lent - (io->ring_at_hand != NULL);
 }

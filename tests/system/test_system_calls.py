@@ -4,11 +4,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import unittest
 
 import harness
-from peers import ask, connect, converse, datagram_peer, echo, fill, payload
+from peers import ask, connect, converse, datagram_peer, echo, fill, payload, receive_all
 
 CALL = re.compile(r"^\d*\s*(\w+)\((\d+)?.*?(?: = (-?\d+)(?: (E\w+))?.*)?$")
 RECEIVE = {"read", "recvfrom", "recv", "recvmsg", "readv"}
@@ -162,6 +163,42 @@ class SystemCalls(unittest.TestCase):
                 return int(waits[-1]) if waits else 0
 
             harness.wait_until(lambda: last_wait() >= 10000 or last_wait() == -1, "a long wait")
+
+    @staticmethod
+    def beside_waits(calls):
+        return collections.Counter(name for name, *_ in calls if not name.startswith("epoll_") or name == "epoll_ctl")
+
+    def test_connect_echo_close_in_a_storm(self):
+        """accept4, epoll_ctl, receive, send, receive (the end), close; and an accept4 in vain now and then."""
+        storm = 500
+        with Traced() as traced:
+            before = len(traced.calls())
+            traced.daemon.signal(signal.SIGSTOP)
+            peers = [connect(traced.daemon.tcp) for _ in range(storm)]
+            for peer in peers:
+                peer.sendall(b"x")
+                peer.shutdown(socket.SHUT_WR)
+            traced.daemon.signal(signal.SIGCONT)
+            for peer in peers:
+                with peer:
+                    self.assertEqual(receive_all(peer), b"x")
+            made = self.beside_waits(traced.calls()[before:])
+            print(f"{made.total() / storm:.3f} system calls: {dict(made)}", flush=True)
+            self.assertLessEqual(made.total(), 6.1 * storm, made)
+
+    def test_connect_echo_close_one_a_turn(self):
+        """One more than in a storm: the accept4 that finds nobody else."""
+        alone = 500
+        with Traced() as traced:
+            before = len(traced.calls())
+            for _ in range(alone):
+                with connect(traced.daemon.tcp) as peer:
+                    echo(peer, b"x")
+                    peer.shutdown(socket.SHUT_WR)
+                    self.assertEqual(receive_all(peer), b"")
+            made = self.beside_waits(traced.calls()[before:])
+            print(f"{made.total() / alone:.3f} system calls: {dict(made)}", flush=True)
+            self.assertLessEqual(made.total(), 7.1 * alone, made)
 
     def test_at_most_64_accepts_a_turn(self):
         with Traced() as traced:
