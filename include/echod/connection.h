@@ -77,6 +77,9 @@ bool connections_full(const struct connections *connections);
 uint32_t connections_open_now(const struct connections *connections);
 size_t connections_rings_lent(const struct connections *connections);
 
+/* Gives back to the system what rings held that are not needed; see ring_pool_trim(). */
+bool connections_trim(struct connections *connections, uint32_t looks_a_round);
+
 /* The slots that have ever been used, to be looked through: those with .open set are connections.
  */
 uint32_t connections_slots(const struct connections *connections);

@@ -69,4 +69,7 @@ size_t io_held(const struct io_stream *stream);
 /* Rings lent to streams now. */
 size_t io_rings_lent(const struct io *io);
 
+/* Gives back to the system what rings held that are not needed; see ring_pool_trim(). */
+bool io_trim(struct io *io, uint32_t looks_a_round);
+
 #endif

@@ -305,6 +305,12 @@ connections_rings_lent(const struct connections *all)
 	return io_rings_lent(all->io);
 }
 
+bool
+connections_trim(struct connections *all, uint32_t looks_a_round)
+{
+	return io_trim(all->io, looks_a_round);
+}
+
 uint32_t
 connections_slots(const struct connections *all)
 {

@@ -1,6 +1,6 @@
 #include "echod/io.h"
 
-#include "echod/pool.h"
+#include "echod/ring_pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,9 +13,7 @@ enum {
 
 struct io {
 	struct io_config config;
-	struct pool rings; /* of struct ring; each keeps its bytes from its first lending on */
-	unsigned char *ring_bytes;
-	size_t ring_bytes_length;
+	struct ring_pool rings;
 	unsigned char *scratch;
 	/* What streams without a ring receive into, one after the other: the bytes of the ring at
 	 * hand, which is lent only when they cannot all be sent at once; or, when all rings are
@@ -37,40 +35,22 @@ take_in_hand(struct io *io, struct ring *ring)
 	io->hand_flags = ring ? MSG_DONTWAIT : MSG_DONTWAIT | MSG_PEEK;
 }
 
-static struct ring *
-unused_ring(struct io *io)
-{
-	struct ring *ring = pool_take(&io->rings);
-
-	if (ring && !ring->bytes)
-		ring_init(ring,
-		        io->ring_bytes + pool_index(&io->rings, ring) * io->config.ring_size,
-		        (uint32_t)io->config.ring_size);
-	return ring;
-}
-
 struct io *
 io_new(const struct io_config *config)
 {
 	struct io *io = calloc(1, sizeof(*io));
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), count;
 
 	if (!io)
 		return NULL;
 	io->config = *config;
-	io->config.ring_size = (config->ring_size + page - 1) / page * page;
-	count = config->ring_memory / io->config.ring_size;
 	io->scratch = pool_map(SCRATCH_SIZE);
-	io->ring_bytes_length = count * io->config.ring_size;
-	if (count > 0)
-		io->ring_bytes = pool_map(io->ring_bytes_length);
-	if (!io->scratch || (count > 0 && !io->ring_bytes) ||
-	        pool_init(&io->rings, (uint32_t)count, sizeof(struct ring)) < 0) {
+	if (ring_pool_init(&io->rings, config->ring_size, config->ring_memory) < 0 ||
+	        !io->scratch) {
 		io_free(io);
 		errno = ENOMEM;
 		return NULL;
 	}
-	take_in_hand(io, unused_ring(io));
+	take_in_hand(io, ring_pool_take(&io->rings));
 	return io;
 }
 
@@ -79,9 +59,8 @@ io_free(struct io *io)
 {
 	if (!io)
 		return;
-	pool_unmap(io->ring_bytes, io->ring_bytes_length);
+	ring_pool_free(&io->rings);
 	pool_unmap(io->scratch, SCRATCH_SIZE);
-	pool_free(&io->rings);
 	free(io);
 }
 
@@ -93,11 +72,9 @@ io_release(struct io *io, struct io_stream *stream)
 	if (!ring)
 		return;
 	stream->watcher.data = NULL;
-	ring->head = ring->used = 0;
-	if (io->ring_at_hand)
-		pool_give(&io->rings, ring);
-	else
-		take_in_hand(io, ring);
+	ring_pool_give(&io->rings, ring);
+	if (!io->ring_at_hand)
+		take_in_hand(io, ring_pool_take(&io->rings));
 }
 
 /* recv(2) or send(2)'s result as this module speaks of it. */
@@ -123,7 +100,7 @@ lend(struct io *io, struct io_stream *stream, size_t sent)
 	ring_commit(ring, io->in_hand);
 	ring_consume(ring, sent);
 	stream->watcher.data = ring;
-	take_in_hand(io, unused_ring(io));
+	take_in_hand(io, ring_pool_take(&io->rings));
 }
 
 __attribute__((noinline)) static void
@@ -236,5 +213,11 @@ io_held(const struct io_stream *stream)
 size_t
 io_rings_lent(const struct io *io)
 {
-	return io->rings.lent - (io->ring_at_hand != NULL);
+	return io->rings.pool.lent - (io->ring_at_hand != NULL);
+}
+
+bool
+io_trim(struct io *io, uint32_t looks_a_round)
+{
+	return ring_pool_trim(&io->rings, looks_a_round);
 }

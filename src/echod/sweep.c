@@ -6,6 +6,7 @@
 enum {
 	TICKS_A_SECOND = 10, /* the unit of connections_now() */
 	TICKS_A_ROUND = 10,  /* in which every connection is looked at once */
+	TICKS_A_TRIM = 50,   /* in which every ring is looked at once */
 	CANDIDATES = 64,
 	NEVER = -1,
 };
@@ -92,7 +93,8 @@ sweep_on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 	connections_advance(sweep->config.connections, 1);
 	sweep->searched = false;
 	look_at_slice(sweep);
-	if (connections_open_now(sweep->config.connections) == 0)
+	if (!connections_trim(sweep->config.connections, TICKS_A_TRIM) &&
+	        connections_open_now(sweep->config.connections) == 0)
 		ev_timer_stop(loop, timer);
 }
 

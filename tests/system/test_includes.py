@@ -17,6 +17,7 @@ FLOORS = (
     ("io",),
     ("listener", "limits", "service"),
     ("options",),
+    ("ring_pool",),
     ("pool", "ring", "stats", "log"),
     ("bucket", "control", "option_table", "prefix", "resolver", "dial"),
     ("address",),

@@ -87,8 +87,8 @@ refused_replies_by_errno(void **state)
 			if (samples[i].error == error)
 				offset = samples[i].offset;
 		*(uint64_t *)(void *)((char *)&expected + offset) = 2;
-		stats_count_send_error(&stats, error);
-		stats_count_send_error(&stats, error);
+		stats_count_send_error(&stats, error, 1);
+		stats_count_send_error(&stats, error, 1);
 		assert_memory_equal(&stats, &expected, sizeof(stats)); /* that one alone */
 	}
 }
