@@ -202,6 +202,10 @@ a_ring_given_back_goes_out_next_and_empty(void **state)
 	io_release(io, &streams[0]); /* it holds none */
 	assert_int_equal(io_rings_lent(io), 1);
 	kernel_reset();
+	fill(&streams[2]); /* has the one that was at hand */
+	assert_ptr_not_equal(streams[2].watcher.data, ring);
+	io_release(io, &streams[2]);
+	kernel_reset();
 	kernel.window = 2;
 	kernel_peer_sends(5);
 	io_receive(io, &streams[2]);
