@@ -2,10 +2,10 @@
  * Who has waited too long: connections that are idle, stalled, or in the way when all are taken.
  *
  * Instead of a timer a connection, ten times a second a tenth of the connections is looked at, so a
- * timeout comes at most 1.4 s late, more when the loop is starved, and never early. The time that the process was stopped or
- * starved (beyond a tenth of a second at once) does not count against anybody. On the way, the
- * memory of rings that were not lent for 5 s goes back to the system. The sweep sleeps while
- * nothing is open and nothing is left to give back.
+ * timeout comes at most 1.4 s late, later when the loop is starved, and never early: time in which
+ * the process was stopped does not count against anybody. On the way, the memory of rings that were
+ * not lent for 5 s goes back to the system. The sweep sleeps while nothing is open and nothing is
+ * left to give back.
  */
 #ifndef ECHOD_SWEEP_H
 #define ECHOD_SWEEP_H
