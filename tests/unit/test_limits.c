@@ -62,6 +62,7 @@ connections_fit_below_the_file_limit(void **state)
 	        {33, 33, true, 0, 1, 33},
 	        {32, 32, true, 0, 0, 32},
 	        {32, 32, true, 7, 0, 32},
+	        {31, 31, true, 7, 0, 31},
 	        {0, 0, true, 0, 0, 0},
 	};
 
