@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,7 +19,7 @@ enum {
 
 static struct {
 	int fd;
-	bool is_socket, must_poll, is_journal;
+	bool is_socket, is_shared, is_journal;
 	int threshold;
 	uint64_t lost;
 } log_state = {.fd = STDERR_FILENO, .threshold = LOG_INFO};
@@ -39,6 +38,7 @@ journal_reads(const struct stat *status)
 /*
  * O_NONBLOCK belongs to the open file description, which a shell or another daemon may share. So a
  * pipe or terminal is opened anew; a socket takes MSG_DONTWAIT; a file never waits for a reader.
+ * What cannot be opened (no /proc, another user's terminal) gets the flag for each write alone.
  */
 void
 log_open(void)
@@ -56,7 +56,7 @@ log_open(void)
 	if (own_fd >= 0)
 		log_state.fd = own_fd;
 	else
-		log_state.must_poll = true; /* no /proc, or another user's terminal */
+		log_state.is_shared = true;
 }
 
 void
@@ -65,7 +65,7 @@ log_close(void)
 	if (log_state.fd != STDERR_FILENO)
 		close(log_state.fd);
 	log_state.fd = STDERR_FILENO;
-	log_state.must_poll = false;
+	log_state.is_shared = false;
 }
 
 void
@@ -74,20 +74,31 @@ log_set_threshold(int priority)
 	log_state.threshold = priority;
 }
 
+static ssize_t
+write_now(const char *line, size_t length)
+{
+	ssize_t written;
+	int flags;
+
+	if (log_state.is_socket)
+		return send(log_state.fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!log_state.is_shared)
+		return write(log_state.fd, line, length);
+	flags = fcntl(log_state.fd, F_GETFL);
+	fcntl(log_state.fd, F_SETFL, flags | O_NONBLOCK);
+	written = write(log_state.fd, line, length);
+	fcntl(log_state.fd, F_SETFL, flags);
+	return written;
+}
+
 static void
 write_line(const char *line, size_t length)
 {
-	struct pollfd writable = {.fd = log_state.fd, .events = POLLOUT};
 	ssize_t written;
 
-	do {
-		if (log_state.is_socket)
-			written = send(log_state.fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-		else if (log_state.must_poll && poll(&writable, 1, 0) != 1)
-			written = 0;
-		else
-			written = write(log_state.fd, line, length);
-	} while (written < 0 && errno == EINTR);
+	do
+		written = write_now(line, length);
+	while (written < 0 && errno == EINTR);
 	if (written != (ssize_t)length)
 		log_state.lost++;
 }

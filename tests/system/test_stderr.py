@@ -2,7 +2,9 @@
 import fcntl
 import os
 import re
+import shutil
 import subprocess
+import termios
 import unittest
 
 import harness
@@ -45,6 +47,24 @@ class Stderr(unittest.TestCase):
             log.wait("^EXIT: .* rx=1 tx=1 reason=eof$")
             self.assertEqual([line for line in log.all if not re.match(r"[A-Z]+: ", line)], [],
                              "no line may be cut")
+
+    def test_a_terminal_that_shows_nothing(self):
+        """Stopped with Ctrl-S or stalled; also another user's, which cannot be opened a second time."""
+        harness.require(shutil.which("strace"), "strace is not installed")
+        refused = ("strace", "-D", "-qq", "-o", "/dev/null", "-P", "/proc/self/fd/2",
+                   "-e", "inject=openat:error=EACCES")
+        for wrapper in ((), refused):
+            for stopped in (True, False):
+                controller, terminal = os.openpty()
+                with self.subTest(wrapper=wrapper, stopped=stopped), \
+                        os.fdopen(controller, "rb"), os.fdopen(terminal, "wb"):
+                    with harness.Daemon("--log-connections", wrapper=wrapper, stderr=terminal,
+                                        env={"ASAN_OPTIONS": "detect_leaks=0"}) as daemon:
+                        if stopped:
+                            termios.tcflow(terminal, termios.TCOOFF)
+                        for _ in range(3):
+                            self.serve(daemon)
+                    self.assertEqual(fcntl.fcntl(terminal, fcntl.F_GETFL) & os.O_NONBLOCK, 0)
 
     def test_a_full_device(self):
         with open("/dev/full", "wb") as full:
