@@ -99,6 +99,7 @@ main(int argc, char **argv)
 
 	open_standard_files();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a log that reached RLIMIT_FSIZE: write(2) says so, too */
 	log_open();
 	switch (options_read(&options, argc, argv, problem, sizeof(problem))) {
 	case OPTIONS_READ:

@@ -2,8 +2,10 @@
 import fcntl
 import os
 import re
+import resource
 import shutil
 import subprocess
+import tempfile
 import termios
 import unittest
 
@@ -70,6 +72,16 @@ class Stderr(unittest.TestCase):
         with open("/dev/full", "wb") as full:
             with harness.Daemon("--log-connections", stderr=full) as daemon:
                 self.serve(daemon)
+
+    def test_a_file_at_its_size_limit(self):
+        """SIGXFSZ ends nobody."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+        with tempfile.TemporaryFile() as file:
+            with harness.Daemon("--log-connections", stderr=file, preexec_fn=limit) as daemon:
+                self.serve(daemon)
+            self.assertEqual(os.fstat(file.fileno()).st_size, 100)
 
     def test_a_reader_that_has_gone(self):
         """SIGPIPE ends nobody."""
