@@ -4,16 +4,21 @@
 #ifndef ECHOD_LIMITS_H
 #define ECHOD_LIMITS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-/* Descriptors that are never given to connections: listeners, the loop's, the log, sd_notify's. */
+/* Descriptors that are never given to connections: the loop's, the log, sd_notify's, and listeners,
+ * of which more than a few are reserved in addition. */
 #define LIMITS_RESERVED_FILES 32
 
+/* Raises the soft limit of open files to the hard one, if that may be (getrlimit(2),
+ * RLIMIT_NOFILE). */
+void limits_raise(void);
+
 /*
- * Raises the soft limit of open files to the hard one (getrlimit(2), RLIMIT_NOFILE) and returns how
- * many connections fit: asked, or the default for asked = 0, or fewer. Returns 0 when not even one
- * fits.
+ * Returns how many connections fit beside so many listeners: asked, or the default for asked = 0,
+ * or fewer. Returns 0 when not even one fits.
  */
-uint32_t limits_connections(uint64_t asked);
+uint32_t limits_connections(uint64_t asked, size_t listeners);
 
 #endif

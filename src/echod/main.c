@@ -48,7 +48,7 @@ announce(const struct listeners *listeners)
 static enum exit_code
 serve(const struct options *options, struct listeners *listeners)
 {
-	uint32_t limit = limits_connections(options->max_connections);
+	uint32_t limit = limits_connections(options->max_connections, listeners->count);
 	struct server *server;
 
 	if (limit == 0) {
@@ -75,9 +75,11 @@ listen_and_serve(const struct options *options)
 {
 	struct listeners listeners;
 	char problem[256];
-	int error = listeners_open(&listeners, options, problem, sizeof(problem));
 	enum exit_code code;
+	int error;
 
+	limits_raise();
+	error = listeners_open(&listeners, options, problem, sizeof(problem));
 	if (error) {
 		log_line(LOG_ERR, "echod: %s", problem);
 		code = error == -EUSERS   ? EXIT_USAGE

@@ -36,7 +36,7 @@ make_world(uint64_t seed)
 static void
 serve(const struct options *options, struct listeners *listeners)
 {
-	uint32_t limit = limits_connections(options->max_connections);
+	uint32_t limit = limits_connections(options->max_connections, listeners->count);
 	struct server *server;
 
 	expect(limit > 0, "there is no room for connections");

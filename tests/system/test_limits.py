@@ -48,6 +48,24 @@ class FileLimit(unittest.TestCase):
                 self.assertLess(count() - before, clients * 15 + 1000)
                 self.assertLess(len(daemon.lines.all), 100)
 
+    def test_many_listeners_leave_the_connection_limit_true(self):
+        """More sockets than the soft limit allows; and when all are taken somebody gives way, as with few."""
+        addresses = [f"--listen=127.0.0.{number}" for number in range(1, 41)]
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 256))
+
+        with harness.Daemon(*addresses, "--port=0", "--idle-timeout-full=100ms",
+                            preexec_fn=limit) as daemon:
+            peers = [connect(daemon.tcp, "127.0.0.40") for _ in range(256)]
+            for peer in peers:
+                self.assertEqual(echo(peer, b"x"), b"x")
+            numbers = daemon.stats()
+            self.assertEqual(numbers["tcp_accept_pauses"], 0)
+            self.assertGreater(numbers["tcp_closed_full"], 0)
+            for peer in peers:
+                peer.close()
+
     def test_out_of_files_while_running(self):
         """EMFILE pauses accepting: no spinning, no flood, and the newcomer is served later."""
         with harness.Daemon("--no-udp") as daemon:

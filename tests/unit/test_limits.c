@@ -70,9 +70,23 @@ connections_fit_below_the_file_limit(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		files = (struct rlimit){samples[i].soft, samples[i].hard};
 		may_set = samples[i].may_set;
-		assert_int_equal(limits_connections(samples[i].asked), samples[i].fit);
+		limits_raise();
+		assert_int_equal(limits_connections(samples[i].asked, 2), samples[i].fit);
 		assert_int_equal(files.rlim_cur, samples[i].soft_after);
 	}
+}
+
+static void
+listeners_are_no_room_for_connections(void **state)
+{
+	(void)state;
+	files = (struct rlimit){1024, 1024};
+	assert_int_equal(limits_connections(0, 0), 1024 - 32);
+	assert_int_equal(limits_connections(0, 16), 1024 - 32);
+	assert_int_equal(limits_connections(0, 17), 1024 - 33);
+	assert_int_equal(limits_connections(900, 916), 1024 - 932);
+	assert_int_equal(limits_connections(0, 1007), 1);
+	assert_int_equal(limits_connections(0, 1008), 0);
 }
 
 int
@@ -80,6 +94,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(connections_fit_below_the_file_limit),
+	        cmocka_unit_test(listeners_are_no_room_for_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
