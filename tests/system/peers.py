@@ -106,7 +106,7 @@ def fill(peer, limit):
 
 
 def stall(daemon, peer):
-    """Sends until the daemon holds bytes that the kernel does not take, and leaves nothing unread there:
+    """Sends until the daemon holds bytes that the kernel does not take, and leaves nothing unread:
     a close would draw a reset by itself then. The daemon's other connections must be quiet."""
     before = daemon.stats()["tcp_received_bytes"]
     piece, sent = bytes(16384), 0
