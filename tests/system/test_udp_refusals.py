@@ -21,6 +21,20 @@ def setUpModule():
     harness.own_network()
 
 
+class NotServed(unittest.TestCase):
+    def test_a_socket_that_does_not_tell_the_address_that_was_hit(self):
+        harness.require(shutil.which("strace"), "strace is not installed")
+        strace = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=setsockopt:error=ENOPROTOOPT")
+        environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
+        for address in ("127.0.0.1", "::1"):
+            with self.subTest(address=address):
+                status, lines = harness.run_daemon("--no-tcp", "--port=0", f"--listen={address}",
+                                                   wrapper=strace, env=environment)
+                self.assertEqual((status, len(lines)), (1, 1), lines)
+                for word in (address, "UDP", "IP_PKTINFO"):
+                    self.assertIn(word, lines[0])
+
+
 class Refusals(unittest.TestCase):
     def setUp(self):
         self.server, self.client = pair()
