@@ -148,3 +148,14 @@ def ask(peer, data):
     """One datagram there and back."""
     peer.send(data)
     return peer.recv(1 << 16)
+
+
+def send_train(peer, data, segment):
+    """Sends data as one, which travels as datagrams of segment bytes (the last may be shorter)."""
+    udp_segment = 103  # linux/udp.h
+    peer.sendmsg([data], [(socket.IPPROTO_UDP, udp_segment, struct.pack("H", segment))])
+
+
+def cut(data, segment):
+    """The datagrams of a train."""
+    return [data[start:start + segment] for start in range(0, len(data), segment)]

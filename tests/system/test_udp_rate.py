@@ -1,18 +1,16 @@
 """--udp-rate and what goes with it: tokens a source, exemptions, trains, and the log."""
 import socket
-import struct
 import time
 import unittest
 
 import harness
-from peers import payload
+from peers import payload, send_train
 
 SERVER = "198.51.100.1"
 CLIENT, NEIGHBOUR = "198.51.100.2", "198.51.100.3"
 SERVER6 = "2001:db8:0:9::9"
 ONE_SOURCE = ("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff")
 OTHER_SOURCE = "2001:db8:0:2::1"
-UDP_SEGMENT = 103  # linux/udp.h
 RATE = 10
 BURST = 2 * RATE
 
@@ -123,7 +121,7 @@ class Rate(unittest.TestCase):
                 with harness.Daemon(f"--udp-rate={RATE}", f"--udp-gro={gro}") as daemon, \
                         client(daemon.udp, CLIENT) as peer:
                     data = payload(64 * 100)
-                    peer.sendmsg([data], [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("H", 100))])
+                    send_train(peer, data, 100)
                     numbers = self.after(daemon, 64)
                     answered = waiting(peer)
                     self.assertGreaterEqual(len(answered), BURST)

@@ -1,0 +1,71 @@
+"""How few system calls bursts and trains of datagrams take, counted by strace. Release only."""
+import socket
+import unittest
+
+import harness
+from network import pair
+from peers import cut, payload, send_train
+from test_system_calls import Traced
+
+SERVER = "192.0.2.1"
+
+
+def setUpModule():
+    harness.own_network()
+
+
+class SystemCalls(unittest.TestCase):
+    def setUp(self):
+        self.server, self.client = pair()
+
+    def traced(self):
+        with self.server.inside():
+            return Traced("--no-tcp", "--port=0", "--udp-rate=0")
+
+    def peer(self, daemon):
+        peer = self.client.socket(socket.AF_INET)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        peer.connect((SERVER, daemon.udp))
+        return peer
+
+    def moved(self, traced, count):
+        """The calls that move datagrams, once there are count of them: (name, result, error)."""
+        def made():
+            calls = [(name, result, error) for name, _, result, error in traced.calls()
+                     if "msg" in name and result is not None]
+            return len(calls) >= count and calls
+
+        return harness.wait_until(made, f"{count} calls")
+
+    def test_a_queued_burst_takes_two_beside_the_wait(self):
+        with self.traced() as traced, self.peer(traced.daemon) as peer:
+            traced.daemon.signal(19)
+            for number in range(64):
+                peer.send(b"%d" % number)
+            traced.daemon.signal(18)
+            self.assertEqual([peer.recv(100) for _ in range(64)], [b"%d" % number for number in range(64)])
+            self.assertEqual(self.moved(traced, 2), [("recvmmsg", "64", None), ("sendmmsg", "64", None)])
+
+    def test_a_train_takes_two(self):
+        with self.traced() as traced, self.peer(traced.daemon) as peer:
+            data = payload(64 * 1000 - 1)
+            send_train(peer, data, 1000)
+            for sent in cut(data, 1000):
+                self.assertEqual(peer.recv(1 << 16), sent)
+            self.assertEqual(self.moved(traced, 2), [("recvmmsg", "1", None), ("sendmmsg", "1", None)])
+
+    def test_a_train_that_the_kernel_refuses_takes_one_more_for_each_datagram(self):
+        self.server.run("ip", "route", "add", "192.0.2.2/32", "dev", "wire", "mtu", "600")
+        with self.traced() as traced, self.peer(traced.daemon) as peer:
+            data = payload(5 * 1400 - 1)
+            send_train(peer, data, 1400)
+            for sent in cut(data, 1400):
+                self.assertEqual(peer.recv(1 << 16), sent)
+            calls = self.moved(traced, 7)
+            self.assertEqual([name for name, *_ in calls], ["recvmmsg", "sendmmsg"] + ["sendmsg"] * 5)
+            self.assertEqual(calls[1][1], "-1")
+            self.assertEqual([result for _, result, _ in calls[2:]], ["1400"] * 4 + ["1399"])
+
+
+if __name__ == "__main__":
+    harness.main()
