@@ -36,6 +36,11 @@ def queues(port):
     return [(row[2], row[3]) for row in _table("tcp") if row[0] == port and row[1] == ESTABLISHED]
 
 
+def datagrams_waiting(port):
+    """Bytes of memory that datagrams take in the receive queues of the UDP sockets at this local port."""
+    return sum(row[3] for row in _table("udp") if row[0] == port)
+
+
 def bound_port(pid, protocol):
     """The port that the process listens on (tcp) or receives at (udp), or None."""
     inodes = set()
