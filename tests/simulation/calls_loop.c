@@ -104,6 +104,7 @@ WRAP(ssize_t, read, int fd, void *buffer, size_t size)
 	struct file *file = files_get(fd, FILE_EVENT, "read");
 
 	expect(size == sizeof(file->count), "read of %zu bytes from an eventfd", size);
+	oracle_on_progress();
 	trace("read", fd, (int64_t)file->count, (int64_t)size);
 	if (file->count == 0)
 		return answer(-EAGAIN);

@@ -357,9 +357,10 @@ void
 oracle_on_turn(bool calm)
 {
 	check_drain();
-	state.turns_without_progress = state.progress ? 0 : state.turns_without_progress + 1;
+	state.turns_without_progress =
+	        state.progress || !calm ? 0 : state.turns_without_progress + 1;
 	state.progress = false;
-	expect(!calm || state.turns_without_progress < SPIN_TURNS,
+	expect(state.turns_without_progress < SPIN_TURNS,
 	        "%d turns of the loop without any progress", SPIN_TURNS);
 	expect(!state.has_logged, "an EXIT line without a close");
 	if (peers_count() <= 64 || clock_turn() % 64 == 0) {
