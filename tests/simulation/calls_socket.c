@@ -13,6 +13,7 @@
 #include "echod/address.h"
 
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -112,12 +113,25 @@ WRAP(int, setsockopt, int fd, int level, int name, const void *value, socklen_t 
 	return (int)answer(error);
 }
 
+static int
+memory_info(void *value, socklen_t length)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {[SK_MEMINFO_DROPS] = (uint32_t)udp_counted()->drops};
+
+	expect(length == sizeof(info), "getsockopt of SO_MEMINFO with %u bytes", length);
+	memcpy(value, info, length);
+	return 0;
+}
+
 WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *length)
 {
 	struct file *file = files_any(fd, "getsockopt");
 	int result = 0;
 
-	expect(level == SOL_SOCKET && *length == sizeof(result), "getsockopt %d, %d", level, name);
+	expect(level == SOL_SOCKET, "getsockopt %d, %d", level, name);
+	if (name == SO_MEMINFO)
+		return memory_info(value, *length);
+	expect(*length == sizeof(result), "getsockopt %d, %d", level, name);
 	if (name == SO_TYPE)
 		result = file->kind == FILE_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	else if (name == SO_ACCEPTCONN)
@@ -226,9 +240,20 @@ WRAP(int, sendmmsg, int fd, struct mmsghdr *messages, unsigned count, int flags)
 
 	scenario_interlude();
 	expect(flags & MSG_DONTWAIT, "sendmmsg may wait");
-	result = udp_send(files_get(fd, FILE_UDP, "sendmmsg")->udp, messages, count);
+	result = udp_send_many(files_get(fd, FILE_UDP, "sendmmsg")->udp, messages, count);
 	trace("sendmmsg", fd, count, result);
 	return (int)answer(result);
+}
+
+WRAP(ssize_t, sendmsg, int fd, const struct msghdr *message, int flags)
+{
+	ssize_t result;
+
+	scenario_interlude();
+	expect(flags & MSG_DONTWAIT, "sendmsg may wait");
+	result = udp_send(files_get(fd, FILE_UDP, "sendmsg")->udp, message);
+	trace("sendmsg", fd, (int64_t)message->msg_iov->iov_len, result);
+	return answer(result);
 }
 
 static void

@@ -148,21 +148,35 @@ check_reasons(const char *stats)
 	        (unsigned long long)closed, (unsigned long long)state.closed);
 }
 
+/* The sum of a family of counters, by their common beginning. */
+static uint64_t
+sum_of(const char *stats, const char *prefix)
+{
+	uint64_t sum = 0;
+
+	for (const char *at = strstr(stats, prefix); at; at = strstr(at + 1, prefix))
+		sum += strtoull(strchr(at, '=') + 1, NULL, 10);
+	return sum;
+}
+
+/* Each datagram is answered, refused, or its reply was refused by the kernel. */
 static void
 check_datagrams(const char *stats)
 {
 	const struct udp_count *count = udp_counted();
+	uint64_t refused = sum_of(stats, "udp_refused_"),
+	         rate = value_of(stats, "udp_refused_rate");
 
 	check(stats, "udp_received", count->received);
 	check(stats, "udp_received_bytes", count->received_bytes);
 	check(stats, "udp_answered", count->answered);
 	check(stats, "udp_answered_bytes", count->answered_bytes);
 	check(stats, "udp_receive_errors", count->receive_errors);
-	expect(value_of(stats, "udp_refused_truncated") + value_of(stats, "udp_refused_source") +
-	                        value_of(stats, "udp_refused_destination") +
-	                        value_of(stats, "udp_refused_port") ==
-	                count->refused,
-	        "datagrams refused are not %llu", (unsigned long long)count->refused);
+	check(stats, "kernel_drops", count->drops);
+	expect(refused - rate == count->forbidden, "%llu datagrams are refused, not %llu",
+	        (unsigned long long)(refused - rate), (unsigned long long)count->forbidden);
+	expect(count->received == count->answered + refused + sum_of(stats, "udp_failed_"),
+	        "the counters of datagrams do not add up");
 }
 
 void

@@ -66,7 +66,7 @@ static void
 argue_time(const char *name, uint64_t one_in)
 {
 	if (random_one_in(one_in))
-		argue("--%s=%llums", name, (unsigned long long)random_scale(100, 20000));
+		argue("--%s=%llums", name, (unsigned long long)random_scale(100, 5000));
 	else
 		argue("--%s=0", name);
 }
@@ -95,6 +95,15 @@ make_up_arguments(bool crowd)
 		argue("--max-connections-per-source=%llu", (unsigned long long)random_scale(1, 8));
 	if (random_one_in(2))
 		argue("--log-connections");
+	if (random_one_in(2))
+		argue("--udp-rate=%llu",
+		        (unsigned long long)(random_one_in(2) ? 0 : random_scale(1, 10000)));
+	if (random_one_in(8))
+		argue("--udp-rate-log-only");
+	if (random_one_in(4))
+		argue("--udp-gro=off");
+	if (random_one_in(4))
+		argue("--no-dscp");
 	if (random_one_in(3))
 		argue(random_one_in(2) ? "-v" : "-q");
 }
@@ -142,6 +151,7 @@ scenario_serving(const struct options *options, uint32_t limit)
 	state.options = options;
 	state.limit = limit;
 	oracle_begin(options, limit);
+	udp_serving(options);
 	faults_set_setup(state.scenario.setup);
 }
 
