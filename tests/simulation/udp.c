@@ -18,14 +18,15 @@ struct udp {
 	int fd;
 	int family;
 	struct parcel all[PARCEL_PORTS];
-	uint32_t first, end; /* those that wait, counted from the start */
+	uint32_t first, end;  /* those that wait, counted from the start */
+	uint64_t received_ns; /* when the daemon took some last, and their tokens */
 };
 
 static struct {
 	struct udp socket;
 	struct udp_count count;
 	const struct options *options;
-	double spent[SOURCES]; /* tokens that a source has used up … */
+	double spent[SOURCES]; /* tokens that a source has used up, at the time below */
 	uint64_t spent_ns[SOURCES];
 } state;
 
@@ -114,6 +115,7 @@ udp_receive(struct udp *udp, struct mmsghdr *messages, unsigned most)
 	int error = fault(CALL_RECVMMSG);
 	unsigned count = 0;
 
+	udp->received_ns = clock_now();
 	/* what the last turn has not answered stays unanswered */
 	for (uint32_t i = 0; i < PARCEL_PORTS; i++)
 		udp->all[i].open = false;
@@ -146,7 +148,7 @@ find(struct udp *udp, const struct msghdr *message, uint32_t *length)
 
 /* A bucket of tokens that is not the daemon's: rate a second, twice as many at once. */
 static void
-spend_tokens(const struct parcel *parcel, uint32_t datagrams)
+spend_tokens(const struct parcel *parcel, uint32_t datagrams, uint64_t now)
 {
 	double rate = (double)state.options->udp_rate;
 	bool v4 = IN6_IS_ADDR_V4MAPPED(&parcel->source);
@@ -156,10 +158,10 @@ spend_tokens(const struct parcel *parcel, uint32_t datagrams)
 		return;
 	/* the time of a token is whole nanoseconds */
 	rate = 1e9 / (double)(S / state.options->udp_rate);
-	state.spent[source] -= (double)(clock_now() - state.spent_ns[source]) / 1e9 * rate;
+	state.spent[source] -= (double)(now - state.spent_ns[source]) / 1e9 * rate;
 	if (state.spent[source] < 0)
 		state.spent[source] = 0;
-	state.spent_ns[source] = clock_now();
+	state.spent_ns[source] = now;
 	state.spent[source] += datagrams;
 	expect(state.spent[source] <= 2 * rate + 0.01, "a source is answered beyond --udp-rate");
 }
@@ -176,7 +178,7 @@ answer(struct parcel *parcel, uint32_t length)
 {
 	uint32_t count = parcel_count(parcel, length);
 
-	spend_tokens(parcel, count);
+	spend_tokens(parcel, count, state.socket.received_ns);
 	move_on(parcel, length);
 	state.count.answered += count;
 	state.count.answered_bytes += length;
