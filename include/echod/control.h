@@ -20,12 +20,11 @@ struct control {
 	_Alignas(struct cmsghdr) char bytes[256];
 };
 
-/* How a datagram came in. IPv4 addresses are v4-mapped. */
+/* How a datagram came in. IPv4 addresses are v4-mapped; what the kernel did not tell is zero. */
 struct arrival {
 	struct in6_addr hit;   /* the destination in the IP header */
 	struct in6_addr local; /* ours to answer from; IPv4: not hit for broadcasts (ip(7)) */
 	unsigned interface;    /* index */
-	bool is_known;         /* false: the kernel did not tell the three above */
 	uint8_t traffic_class; /* DSCP and ECN (RFC 3168) */
 	uint16_t segment;      /* bytes of each datagram of a train; 0: it is a single one */
 };

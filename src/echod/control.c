@@ -58,11 +58,9 @@ control_read(struct msghdr *message, const struct in6_addr *source)
 		arrival.hit = address_mapped(found.v4->ipi_addr);
 		arrival.local = address_mapped(local_address(found.v4));
 		arrival.interface = (unsigned)found.v4->ipi_ifindex;
-		arrival.is_known = true;
 	} else if (!IN6_IS_ADDR_V4MAPPED(source) && found.v6) {
 		arrival.hit = arrival.local = found.v6->ipi6_addr;
 		arrival.interface = found.v6->ipi6_ifindex;
-		arrival.is_known = true;
 	}
 	return arrival;
 }

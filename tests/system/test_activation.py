@@ -74,6 +74,26 @@ class Several(unittest.TestCase):
             for sock in sockets:
                 sock.close()
 
+    def test_descriptors_that_a_unix_peer_attaches_are_not_taken(self):
+        with tempfile.TemporaryDirectory() as scratch, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as local, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as internet:
+            local.bind(os.path.join(scratch, "echo"))
+            peer.bind(os.path.join(scratch, "peer"))
+            peer.settimeout(harness.DEADLINE)
+            peer.connect(local.getsockname())
+            internet.bind(("127.0.0.1", 0))
+            with harness.Daemon(**handed([internet, local]), listens=2) as daemon, \
+                    datagram_peer(internet.getsockname()[1]) as other:
+                self.assertEqual(ask(other, b"x"), b"x")
+                before = proc.descriptors(daemon.pid)
+                for _ in range(10):
+                    socket.send_fds(peer, [b"take these"], [peer.fileno()] * 20)
+                    self.assertEqual(peer.recv(100), b"take these")
+                    self.assertEqual(ask(other, b"y"), b"y")
+                self.assertEqual(proc.descriptors(daemon.pid), before)
+
     def test_a_drain_leaves_the_backlog_to_the_next_one(self):
         """Nobody is reset: who is in is served by the first daemon, who waits by the next."""
         with stream(socket.AF_INET, ("127.0.0.1", 0)) as listener:

@@ -27,11 +27,20 @@ BAD = {
     "--stall-timeout": TIMES,
     "--keepalive": TIMES,
     "--drain-timeout": TIMES,
+    "--udp-allow-source-port": PORTS + ("0",),
+    "--udp-refuse-source-port": PORTS,
+    "--udp-rate": COUNTS + ("10000001",),
+    "--udp-rate-exempt": ("", "localhost", "10.0.0.0/33", "10/8", "2001:db8::/129", "192.0.2.1/"),
+    "--udp-gro": ("", "yes", "ON", "1"),
 }
 GOOD = ("--max-connections=100", "--max-connections-per-source=100", "--accept-rate=1000000",
         "--buffer-size=4096", "--buffer-size=1M", "--buffer-memory=0", "--buffer-memory=1G",
         "--idle-timeout=0", "--idle-timeout=1h", "--idle-timeout-full=500ms", "--stall-timeout=2m",
-        "--keepalive=0", "--keepalive=10m", "--drain-timeout=0", "--log-connections", "-v", "-q")
+        "--keepalive=0", "--keepalive=10m", "--drain-timeout=0", "--log-connections", "-v", "-q",
+        "--udp-allow-source-port=7", "--udp-refuse-source-port=0", "--udp-refuse-source-port=65535",
+        "--udp-rate=0", "--udp-rate=10000000", "--udp-rate-exempt=192.0.2.1",
+        "--udp-rate-exempt=2001:db8::/32", "--udp-rate-log-only", "--udp-gro=on", "--udp-gro=off",
+        "--no-dscp")
 
 
 class Refused(unittest.TestCase):

@@ -118,6 +118,8 @@ destination_addresses(void **state)
 	        {THERE, V4("255.255.255.255"), HERE, DESTINATION},
 	        {THERE, V4("224.0.0.1"), HERE, DESTINATION},
 	        {THERE, V4("192.0.2.1"), V4("0.0.0.0"), DESTINATION},
+	        {THERE, "::", "::", DESTINATION}, /* not told */
+	        {THERE6, "::", "::", DESTINATION},
 	        {THERE6, HERE6, HERE6, ANSWER},
 	        {THERE6, "fe80::1", "fe80::1", ANSWER},
 	        {THERE6, "ff02::1", "ff02::1", DESTINATION},
