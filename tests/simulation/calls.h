@@ -6,6 +6,7 @@
 #define ECHOD_SIMULATION_CALLS_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define WRAP(type, name, ...)                                                                      \
@@ -22,7 +23,12 @@ answer(long result)
 	return -1;
 }
 
+/* From here to calls_end() calls are the model's, with so many descriptors permitted. */
 void calls_begin(uint32_t files);
+void calls_end(void);
+
+/* False for who else in this process makes system calls: gcov's runtime is linked in, too. */
+bool calls_simulated(void);
 
 /* The handler of a signal runs. */
 void calls_signal(int number);

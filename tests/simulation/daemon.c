@@ -82,6 +82,7 @@ daemon_run(uint64_t seed)
 	log_set_threshold(options.quiet ? LOG_NOTICE : options.verbose ? LOG_DEBUG : LOG_INFO);
 	listen_and_serve(&options);
 	options_free(&options);
+	calls_end();
 	expect(files_count() == 0, "%u descriptors are left open", files_count());
 	expect(memory_allocations() == allocations, "%lld allocations are not freed",
 	        (long long)(memory_allocations() - allocations));

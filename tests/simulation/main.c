@@ -73,7 +73,7 @@ work_on(const struct work *work, unsigned job)
 		run(work->from + i, work->print);
 	}
 	fflush(stdout);
-	_exit(EXIT_SUCCESS);
+	exit(EXIT_SUCCESS);
 }
 
 /* Whoever fails has said so, unless it was killed. */
