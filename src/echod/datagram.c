@@ -49,7 +49,7 @@ struct datagrams {
 	struct batch *batch;
 	struct source_tokens *tokens;
 	struct reflector_ports ports;
-	struct log_limit excess_limit;
+	struct log_limit excess_limit, epoll_limit;
 	size_t n_sockets;
 	struct datagram_socket sockets[];
 };
@@ -211,10 +211,11 @@ datagrams_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 	uint64_t now_ns = 0;
 	int received;
 
-	(void)loop;
-	if (events & EV_ERROR) {
-		log_line(LOG_ERR,
-		        "FAIL: proto=udp epoll does not take the socket (ev(3), EV_ERROR)");
+	if (events & EV_ERROR) { /* epoll refused the socket: the watcher is stopped (ev(3)) */
+		log_limited(&datagrams->epoll_limit, LOG_WARNING,
+		        "FAIL: proto=udp epoll does not take the socket; it is tried again");
+		ev_io_set(watcher, watcher->fd, EV_READ); /* or libev takes it as unchanged */
+		ev_io_start(loop, watcher);
 		return;
 	}
 	fit_control_room(batch, socket);
