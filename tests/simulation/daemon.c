@@ -46,7 +46,6 @@ serve(const struct options *options, struct listeners *listeners)
 		expect(scenario_now()->setup, "the daemon does not start: %s", strerror(errno));
 		return;
 	}
-	faults_set_setup(0);
 	server_run(server);
 	expect(scenario_asked_to_stop(), "the daemon ends unasked");
 	server_free(server);

@@ -71,7 +71,7 @@ one_of(const int *list, size_t most)
 int
 fault(enum call call)
 {
-	if (random_one_in(call >= CALL_TUNE ? state.setup : state.hard))
+	if (random_one_in(call >= CALL_TUNE || state.setup ? state.setup : state.hard))
 		return one_of(errors[call].hard, ERRORS_MOST);
 	if (random_one_in(state.soft))
 		return one_of(errors[call].soft, 3);

@@ -189,8 +189,10 @@ storm(void)
 {
 	struct scenario *s = &state.scenario;
 
-	if (state.turns == 1 && !state.asked)
+	if (state.turns == 1) {
+		faults_set_setup(0);
 		faults_set(s->soft, s->hard, s->cuts);
+	}
 	if (random_one_in(s->jumps))
 		clock_advance(random_scale(S, 3600 * S));
 	if (random_one_in(s->jumps))
