@@ -47,6 +47,7 @@ struct connections_config {
 	uint32_t limit;        /* connections at once */
 	size_t ring_size;      /* bytes, as in io.h */
 	size_t ring_memory;    /* bytes */
+	struct batch *batch;   /* as in io.h */
 	bool log_exits;        /* one EXIT line a connection */
 	uint64_t source_limit; /* connections a source may have at once; 0: any number */
 	struct stats *stats;

@@ -11,6 +11,7 @@
 #ifndef ECHOD_IO_H
 #define ECHOD_IO_H
 
+#include "echod/batch.h"
 #include "echod/ring.h"
 #include "echod/stats.h"
 
@@ -40,8 +41,12 @@ typedef void io_received(void *owner, struct io_stream *stream, ssize_t received
 typedef void io_sent(void *owner, struct io_stream *stream, ssize_t sent, bool all);
 
 struct io_config {
-	size_t ring_size;   /* bytes, 1 to 2^31; rounded up to whole pages */
-	size_t ring_memory; /* bytes that all rings together may take; 0: no rings */
+	/* The batch way: receives and sends wait until the loop's turn has called everybody, and
+	 * are then made together. NULL: the direct way. Both stay the caller's. */
+	struct batch *batch;
+	struct ev_loop *loop; /* for the batch way alone */
+	size_t ring_size;     /* bytes, 1 to 2^31; rounded up to whole pages */
+	size_t ring_memory;   /* bytes that all rings together may take; 0: no rings */
 	struct stats *stats;
 	io_received *on_received;
 	io_sent *on_sent;
@@ -52,15 +57,16 @@ struct io_config {
 struct io *io_new(const struct io_config *config);
 void io_free(struct io *io);
 
-/* One receive, answered through on_received before the call returns. To be called when the stream
- * has room: it holds no ring, or one that is not full. What was received without a ring is to be
- * sent from within on_received, or else is lost. */
+/* One receive, answered through on_received before the call returns, or before the turn ends. To be
+ * called when the stream has room: it holds no ring, or one that is not full. What was received
+ * without a ring is to be sent from within on_received, or else is lost. */
 void io_receive(struct io *io, struct io_stream *stream);
 
-/* One send of what the stream has received and not sent, answered through on_sent. */
+/* One send of what the stream has received and not sent, answered through on_sent likewise. */
 void io_send(struct io *io, struct io_stream *stream);
 
-/* Takes the stream's ring back, with the bytes in it. Before the stream's end. */
+/* Takes the stream's ring back, with the bytes in it, and forgets what it waits for. Before the
+ * stream's end. */
 void io_release(struct io *io, struct io_stream *stream);
 
 /* Bytes in the stream's ring; what waits in the kernel is not counted. */

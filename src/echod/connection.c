@@ -36,6 +36,8 @@ connections_new(const struct connections_config *config)
 {
 	struct connections *all = calloc(1, sizeof(*all));
 	const struct io_config io_config = {
+	        .loop = config->loop,
+	        .batch = config->batch,
 	        .ring_size = config->ring_size,
 	        .ring_memory = config->ring_memory,
 	        .stats = config->stats,

@@ -1,6 +1,7 @@
 #include "echod/io.h"
 
 #include "echod/ring_pool.h"
+#include "echod/turn.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ struct io {
 	unsigned char *hand;
 	size_t hand_size;
 	int hand_flags;
-	size_t in_hand; /* bytes of the stream whose turn it is */
+	size_t in_hand;    /* bytes of the stream whose turn it is */
+	struct turn *turn; /* NULL: the direct way */
 };
 
 /* ring may be NULL: all are lent. */
@@ -35,17 +37,31 @@ take_in_hand(struct io *io, struct ring *ring)
 	io->hand_flags = ring ? MSG_DONTWAIT : MSG_DONTWAIT | MSG_PEEK;
 }
 
+static bool io_prepare_receive(void *owner, void *stream, bool alone, struct batch_call *call);
+static bool io_prepare_send(void *owner, void *stream, bool alone, struct batch_call *call);
+static void io_on_received_into_ring(void *owner, void *stream, ssize_t received);
+static void io_on_sent_from_ring(void *owner, void *stream, ssize_t sent);
+
 struct io *
 io_new(const struct io_config *config)
 {
 	struct io *io = calloc(1, sizeof(*io));
+	const struct turn_config turn_config = {
+	        .loop = config->loop,
+	        .batch = config->batch,
+	        .receives = {io_prepare_receive, io_on_received_into_ring},
+	        .sends = {io_prepare_send, io_on_sent_from_ring},
+	        .owner = io,
+	};
 
 	if (!io)
 		return NULL;
 	io->config = *config;
 	io->scratch = pool_map(SCRATCH_SIZE);
+	if (config->batch)
+		io->turn = turn_new(&turn_config);
 	if (ring_pool_init(&io->rings, config->ring_size, config->ring_memory) < 0 ||
-	        !io->scratch) {
+	        !io->scratch || (config->batch && !io->turn)) {
 		io_free(io);
 		errno = ENOMEM;
 		return NULL;
@@ -59,13 +75,14 @@ io_free(struct io *io)
 {
 	if (!io)
 		return;
+	turn_free(io->turn);
 	ring_pool_free(&io->rings);
 	pool_unmap(io->scratch, SCRATCH_SIZE);
 	free(io);
 }
 
-void
-io_release(struct io *io, struct io_stream *stream)
+static void
+take_ring(struct io *io, struct io_stream *stream)
 {
 	struct ring *ring = stream->watcher.data;
 
@@ -75,6 +92,14 @@ io_release(struct io *io, struct io_stream *stream)
 	ring_pool_give(&io->rings, ring);
 	if (!io->ring_at_hand)
 		take_in_hand(io, ring_pool_take(&io->rings));
+}
+
+void
+io_release(struct io *io, struct io_stream *stream)
+{
+	take_ring(io, stream);
+	if (io->turn)
+		turn_forget(io->turn, stream);
 }
 
 /* recv(2) or send(2)'s result as this module speaks of it. */
@@ -103,29 +128,39 @@ lend(struct io *io, struct io_stream *stream, size_t sent)
 	take_in_hand(io, ring_pool_take(&io->rings));
 }
 
-__attribute__((noinline)) static void
-receive_into_ring(struct io *io, struct io_stream *stream, struct ring *ring)
+static void
+io_on_received_into_ring(void *owner, void *of, ssize_t received)
 {
-	ssize_t received;
-	size_t room;
-	void *span = ring_free_span(ring, &room);
+	struct io *io = owner;
+	struct io_stream *stream = of;
+	struct ring *ring = stream->watcher.data;
 
-	received = outcome(recv(stream->watcher.fd, span, room, MSG_DONTWAIT));
 	if (received > 0) {
 		ring_commit(ring, (size_t)received);
 		io->config.stats->tcp_received_bytes += (uint64_t)received;
+	} else if (ring->used == 0) {
+		take_ring(io, stream);
 	}
 	io->config.on_received(io->config.owner, stream, received);
 }
 
-void
-io_receive(struct io *io, struct io_stream *stream)
+__attribute__((noinline)) static void
+receive_into_ring(struct io *io, struct io_stream *stream)
 {
-	struct ring *ring = stream->watcher.data;
+	size_t room;
+	void *span = ring_free_span(stream->watcher.data, &room);
+
+	io_on_received_into_ring(
+	        io, stream, outcome(recv(stream->watcher.fd, span, room, MSG_DONTWAIT)));
+}
+
+static void
+receive_now(struct io *io, struct io_stream *stream)
+{
 	ssize_t received;
 
-	if (ring) {
-		receive_into_ring(io, stream, ring);
+	if (stream->watcher.data) {
+		receive_into_ring(io, stream);
 		return;
 	}
 	received = outcome(recv(stream->watcher.fd, io->hand, io->hand_size, io->hand_flags));
@@ -135,6 +170,15 @@ io_receive(struct io *io, struct io_stream *stream)
 	else
 		io->config.stats->tcp_without_ring++;
 	io->config.on_received(io->config.owner, stream, received);
+}
+
+void
+io_receive(struct io *io, struct io_stream *stream)
+{
+	if (io->turn)
+		turn_receive(io->turn, stream);
+	else
+		receive_now(io, stream);
 }
 
 /* Takes off the receive queue what was sent from a look at it. It is there: nobody else reads. */
@@ -155,12 +199,12 @@ take_peeked(struct io *io, struct io_stream *stream, size_t length)
 	return 0;
 }
 
-__attribute__((noinline)) static void
-send_from_ring(struct io *io, struct io_stream *stream, struct ring *ring)
+static void
+io_on_sent_from_ring(void *owner, void *of, ssize_t sent)
 {
-	size_t length;
-	const void *span = ring_used_span(ring, &length);
-	ssize_t sent = outcome(send(stream->watcher.fd, span, length, MSG_DONTWAIT | MSG_NOSIGNAL));
+	struct io *io = owner;
+	struct io_stream *stream = of;
+	struct ring *ring = stream->watcher.data;
 	bool all;
 
 	if (sent > 0) {
@@ -169,20 +213,32 @@ send_from_ring(struct io *io, struct io_stream *stream, struct ring *ring)
 	}
 	all = ring->used == 0;
 	if (all)
-		io_release(io, stream);
+		take_ring(io, stream);
 	io->config.on_sent(io->config.owner, stream, sent, all);
+}
+
+__attribute__((noinline)) static void
+send_from_ring(struct io *io, struct io_stream *stream)
+{
+	size_t length;
+	const void *span = ring_used_span(stream->watcher.data, &length);
+
+	io_on_sent_from_ring(io, stream,
+	        outcome(send(stream->watcher.fd, span, length, MSG_DONTWAIT | MSG_NOSIGNAL)));
 }
 
 void
 io_send(struct io *io, struct io_stream *stream)
 {
-	struct ring *ring = stream->watcher.data;
 	ssize_t sent;
 	size_t taken;
 	bool all;
 
-	if (ring) {
-		send_from_ring(io, stream, ring);
+	if (stream->watcher.data) {
+		if (io->turn)
+			turn_send(io->turn, stream);
+		else
+			send_from_ring(io, stream);
 		return;
 	}
 	sent = outcome(
@@ -200,6 +256,38 @@ io_send(struct io *io, struct io_stream *stream)
 		lend(io, stream, taken);
 	}
 	io->config.on_sent(io->config.owner, stream, sent, all);
+}
+
+/* Who waits alone goes the direct way, and so does who gets no ring. */
+static bool
+io_prepare_receive(void *owner, void *of, bool alone, struct batch_call *call)
+{
+	struct io *io = owner;
+	struct io_stream *stream = of;
+
+	if (!alone && !stream->watcher.data)
+		stream->watcher.data = ring_pool_take(&io->rings);
+	if (alone || !stream->watcher.data) {
+		receive_now(io, stream);
+		return false;
+	}
+	call->fd = stream->watcher.fd;
+	call->into = ring_free_span(stream->watcher.data, &call->length);
+	return true;
+}
+
+static bool
+io_prepare_send(void *owner, void *of, bool alone, struct batch_call *call)
+{
+	struct io_stream *stream = of;
+
+	if (alone) {
+		send_from_ring(owner, stream);
+		return false;
+	}
+	call->fd = stream->watcher.fd;
+	call->from = ring_used_span(stream->watcher.data, &call->length);
+	return true;
 }
 
 size_t

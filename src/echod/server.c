@@ -12,6 +12,7 @@
 #include <ev.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	N_SIGNALS = 4,
@@ -22,6 +23,7 @@ struct server {
 	struct ev_signal signals[N_SIGNALS];
 	struct ev_timer drain;
 	struct stats stats;
+	struct batch *batch; /* NULL: the direct way */
 	struct connections *connections;
 	struct acceptor *acceptor;
 	struct datagrams *datagrams;
@@ -170,6 +172,25 @@ ignore_signals(struct server *server)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+/* Whether there is a way to go on: the direct one needs nothing. */
+static bool
+make_batch(struct server *server, const struct options *options)
+{
+	if (options->io == IO_DIRECT)
+		return true;
+	server->batch = batch_new();
+	if (server->batch) {
+		log_line(LOG_INFO, "IO: in batches (io_uring)");
+		return true;
+	}
+	if (options->io == IO_AUTO) {
+		log_line(LOG_DEBUG, "IO: direct (io_uring: %s)", strerror(errno));
+		return true;
+	}
+	log_line(LOG_ERR, "echod: --io=batch: io_uring: %s", strerror(errno));
+	return false;
+}
+
 static bool
 make_connections(struct server *server, const struct options *options, uint32_t limit)
 {
@@ -178,6 +199,7 @@ make_connections(struct server *server, const struct options *options, uint32_t 
 	        .limit = limit,
 	        .ring_size = options->buffer_size,
 	        .ring_memory = options->buffer_memory,
+	        .batch = server->batch,
 	        .log_exits = options->log_connections,
 	        .source_limit = options->max_connections_per_source,
 	        .stats = &server->stats,
@@ -254,8 +276,9 @@ server_new(const struct options *options, struct listeners *listeners, uint32_t 
 	server->drain_ms = options->drain_timeout;
 	ev_timer_init(&server->drain, server_on_drain_timeout, (double)server->drain_ms / 1000, 0);
 	server->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-	if (!server->loop || !make_connections(server, options, limit) ||
-	        !make_sweep(server, options) || !make_acceptor(server, options, listeners) ||
+	if (!server->loop || !make_batch(server, options) ||
+	        !make_connections(server, options, limit) || !make_sweep(server, options) ||
+	        !make_acceptor(server, options, listeners) ||
 	        !make_service(server, options, listeners)) {
 		int error = errno;
 
@@ -279,6 +302,7 @@ server_free(struct server *server)
 	if (!server)
 		return;
 	connections_free(server->connections);
+	batch_free(server->batch);
 	acceptor_free(server->acceptor);
 	sweep_free(server->sweep);
 	service_free(server->service);

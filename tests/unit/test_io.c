@@ -192,7 +192,7 @@ a_ring_given_back_goes_out_next_and_empty(void **state)
 	void *ring;
 
 	(void)state;
-	io = make(4096, 2 * 4096);
+	io = make(4096, 3 * 4096);
 	assert_non_null(io);
 	fill(&streams[0]);
 	fill(&streams[1]);
