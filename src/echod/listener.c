@@ -252,20 +252,20 @@ open_everywhere(struct listeners *listeners, uint16_t *port, const struct option
 }
 
 static int
-open_all(struct listeners *listeners, const struct options *options, char *problem, size_t size)
+open_all(struct listeners *listeners, uint16_t *free_port, const struct options *options,
+        char *problem, size_t size)
 {
-	uint16_t free_port = 0;
 	int error = 0;
 
 	if (options->n_listen == 0)
-		return open_everywhere(listeners, &free_port, options, problem, size);
+		return open_everywhere(listeners, free_port, options, problem, size);
 	for (size_t i = 0; i < options->n_listen && !error; i++) {
 		struct address address;
 
 		error = address_parse(options->listen[i], (uint16_t)options->port, &address);
 		if (!error)
 			error = open_address(
-			        listeners, &address, false, &free_port, options, problem, size);
+			        listeners, &address, false, free_port, options, problem, size);
 	}
 	return error;
 }
@@ -275,6 +275,7 @@ listeners_open(
         struct listeners *listeners, const struct options *options, char *problem, size_t size)
 {
 	int handed_over = sd_listen_fds(1), error, attempts = FREE_PORT_ATTEMPTS;
+	uint16_t free_port;
 
 	*listeners = (struct listeners){0};
 	if (handed_over < 0) {
@@ -296,8 +297,9 @@ listeners_open(
 		return take_handed_over(listeners, handed_over, options, problem, size);
 	/* A port that TCP finds free may be in use over UDP: then another one is tried. */
 	do {
+		free_port = 0;
 		listeners_close(listeners);
-		error = open_all(listeners, options, problem, size);
-	} while (error == -EADDRINUSE && options->port == 0 && --attempts > 0);
+		error = open_all(listeners, &free_port, options, problem, size);
+	} while (error == -EADDRINUSE && free_port != 0 && --attempts > 0);
 	return error;
 }

@@ -167,6 +167,22 @@ class Listening(unittest.TestCase):
         for peer in peers:
             peer.close()
 
+    def test_a_free_port_is_free_for_both_protocols(self):
+        """Half of those that Linux gives to TCP (odd ones first) are taken over UDP, which TCP does not notice."""
+        def few_ports():
+            harness.own_network()
+            with open("/proc/sys/net/ipv4/ip_local_port_range", "w", encoding="ascii") as ports:
+                ports.write("40000 40063")
+            for port in range(40001, 40064, 4):
+                taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                taken.bind(("127.0.0.1", port))
+                os.set_inheritable(taken.detach(), True)
+
+        for options in (["--listen=127.0.0.1", "--port=0"], ["--listen=127.0.0.1:0"]):
+            for _ in range(8):
+                with harness.Daemon(*options, preexec_fn=few_ports, close_fds=False) as daemon:
+                    self.assertEqual(daemon.tcp, daemon.udp)
+
 
 if __name__ == "__main__":
     harness.main()
