@@ -36,8 +36,9 @@ void acceptor_free(struct acceptor *acceptor);
 /* There is room again, or somebody who would give way. */
 void acceptor_on_room(struct acceptor *acceptor);
 
-/* Closes the gate for good: takes in who waits on our own listeners, then closes these. Sockets
- * that were handed over are left to systemd, with who waits on them. */
+/* Closes the gate for good: takes in who waits on our own listeners, as far as there is room and
+ * accepting does not fail, then closes these, which resets the rest. Sockets that were handed over
+ * are left to systemd, with who waits on them. */
 void acceptor_drain(struct acceptor *acceptor);
 
 #endif
