@@ -19,6 +19,7 @@ enum {
 };
 
 struct datagram_batch {
+	size_t slots[BATCH]; /* where the messages that go out are noted */
 	unsigned char keys[BATCH][PAYLOAD_KEY_SIZE];
 	struct iovec out[BATCH][2]; /* the key, and what follows it in the payload */
 	struct iovec in[BATCH];
@@ -28,10 +29,9 @@ struct datagram_batch {
 struct datagrams {
 	struct lane lane;
 	struct flight flight;
-	uint64_t begun;        /* in an open loop: how many are due */
-	uint64_t sent;         /* and how many of them were sent */
-	size_t n_free;         /* in a closed loop: the slots that carry nothing */
-	uint32_t free_slots[]; /* capacity of them */
+	uint64_t begun; /* in an open loop: how many are due */
+	uint64_t sent;
+	size_t next; /* the slot to look at first for one that is free */
 };
 
 static struct datagrams *
@@ -43,9 +43,8 @@ datagrams_of(struct lane *lane)
 static size_t
 datagram_size(const struct traffic *traffic)
 {
-	size_t size = sizeof(struct datagrams) + traffic->capacity * sizeof(uint32_t);
-
-	return (size + _Alignof(struct datagrams) - 1) & ~(_Alignof(struct datagrams) - 1);
+	(void)traffic;
+	return sizeof(struct datagrams);
 }
 
 static int
@@ -97,15 +96,6 @@ write_message(struct datagrams *datagrams, size_t i, uint64_t number)
 	memcpy(&batch->out[i][1].iov_base, &bytes, sizeof(bytes));
 }
 
-/* Which slot the i-th message from now goes into. */
-static size_t
-slot_of(const struct datagrams *datagrams, size_t i)
-{
-	if (datagrams->lane.traffic->open_loop)
-		return (datagrams->sent + i) % datagrams->flight.capacity;
-	return datagrams->free_slots[datagrams->n_free - 1 - i];
-}
-
 static void
 give_up(struct datagrams *datagrams, struct flight_slot *slot)
 {
@@ -114,30 +104,22 @@ give_up(struct datagrams *datagrams, struct flight_slot *slot)
 	traffic_lost(datagrams->lane.traffic, 1);
 }
 
-/* Makes the slots of n sent messages pending. */
-static void
-note_sent(struct datagrams *datagrams, size_t n, uint64_t now_ns)
+/* In a closed loop whichever is free, and the one that has been so longest: what came back is
+ * remembered as long as may be. In an open loop the one after the other, whatever is in it. */
+static size_t
+choose_slot(struct datagrams *datagrams)
 {
-	struct traffic *traffic = datagrams->lane.traffic;
+	struct flight *flight = &datagrams->flight;
+	size_t slot;
 
-	for (size_t i = 0; i < n; i++) {
-		size_t slot = slot_of(datagrams, i);
-		uint64_t started_ns = now_ns;
-
-		if (traffic->open_loop) {
-			uint64_t j = datagrams->sent + i;
-
-			started_ns = schedule_due_ns(
-			        &traffic->schedule, j * traffic->n_lanes + datagrams->lane.index);
-		}
-		flight_begin(&datagrams->flight, slot, started_ns);
-	}
-	datagrams->sent += n;
-	if (traffic->open_loop)
-		return;
-	datagrams->n_free -= n;
-	datagrams->lane.pending += n;
-	traffic_begun(traffic, n);
+	do {
+		slot = datagrams->next;
+		datagrams->next = slot + 1 == flight->capacity ? 0 : slot + 1;
+	} while (
+	        !datagrams->lane.traffic->open_loop && flight->slots[slot].state == FLIGHT_PENDING);
+	if (flight->slots[slot].state == FLIGHT_PENDING) /* we got behind the schedule */
+		give_up(datagrams, &flight->slots[slot]);
+	return slot;
 }
 
 static size_t
@@ -147,16 +129,39 @@ count_sendable(const struct datagrams *datagrams)
 	uint64_t n = datagrams->begun - datagrams->sent;
 
 	if (!traffic->open_loop) {
-		n = datagrams->n_free < traffic->budget ? datagrams->n_free : traffic->budget;
+		n = traffic->depth - datagrams->flight.pending;
+		n = n < traffic->budget ? n : traffic->budget;
 		n = traffic->running ? n : 0;
 	}
 	return n < BATCH ? (size_t)n : BATCH;
+}
+
+/* Notes the first n messages of the batch as sent; the slots of the others stay as they were. */
+static void
+note_sent(struct datagrams *datagrams, size_t n, uint64_t now_ns)
+{
+	struct traffic *traffic = datagrams->lane.traffic;
+
+	for (size_t i = 0; i < n; i++, datagrams->sent++) {
+		uint64_t k = datagrams->sent * traffic->n_lanes + datagrams->lane.index;
+		uint64_t started_ns =
+		        traffic->open_loop ? schedule_due_ns(&traffic->schedule, k) : now_ns;
+
+		flight_begin(&datagrams->flight, traffic->batch->slots[i], started_ns);
+	}
+	if (traffic->open_loop) {
+		datagrams->next = datagrams->sent % datagrams->flight.capacity;
+	} else {
+		datagrams->lane.pending += n;
+		traffic_begun(traffic, n);
+	}
 }
 
 static void
 flush(struct datagrams *datagrams)
 {
 	struct traffic *traffic = datagrams->lane.traffic;
+	struct datagram_batch *batch = traffic->batch;
 	size_t n;
 	int sent = 0;
 
@@ -164,18 +169,15 @@ flush(struct datagrams *datagrams)
 		uint64_t now_ns = clock_now_ns();
 
 		for (size_t i = 0; i < n; i++) {
-			size_t slot = slot_of(datagrams, i);
-			struct flight_slot *s = &datagrams->flight.slots[slot];
-
-			if (s->state == FLIGHT_PENDING) /* only in an open loop that got behind */
-				give_up(datagrams, s);
-			write_message(datagrams, i, flight_next(&datagrams->flight, slot));
+			batch->slots[i] = choose_slot(datagrams);
+			write_message(
+			        datagrams, i, flight_next(&datagrams->flight, batch->slots[i]));
 		}
-		sent = sendmmsg(datagrams->lane.io.fd, traffic->batch->out_headers, (unsigned)n,
-		        MSG_DONTWAIT);
+		sent = sendmmsg(
+		        datagrams->lane.io.fd, batch->out_headers, (unsigned)n, MSG_DONTWAIT);
+		note_sent(datagrams, sent < 0 ? 0 : (size_t)sent, now_ns);
 		if (sent < 0)
 			break;
-		note_sent(datagrams, (size_t)sent, now_ns);
 	}
 	/* any other error is told of what was sent before: the next tick tries again */
 	if (sent < 0 && errno != EAGAIN && errno != EINTR)
@@ -204,9 +206,6 @@ take(struct datagrams *datagrams, const unsigned char *bytes, size_t length, uin
 	case FLIGHT_AWAITED:
 		datagrams->lane.pending--;
 		traffic_echoed(traffic, slot->started_ns, now_ns, 1);
-		if (!traffic->open_loop)
-			datagrams->free_slots[datagrams->n_free++] =
-			        (uint32_t)(slot - flight->slots);
 		break;
 	case FLIGHT_LATE:
 		traffic->counts.late++;
@@ -261,7 +260,8 @@ datagram_on_io(struct ev_loop *loop, ev_io *io, int revents)
 static void
 grow_receive_buffer(int peer_fd, const struct traffic *traffic)
 {
-	size_t wanted = traffic->capacity * (traffic->size + 1024);
+	size_t messages = traffic->open_loop ? traffic->capacity : traffic->depth;
+	size_t wanted = messages * (traffic->size + 1024);
 	int size = wanted < RECEIVE_BUFFER ? (int)wanted : RECEIVE_BUFFER;
 
 	/* beyond the system's limit where that is allowed, up to it where not */
@@ -276,10 +276,7 @@ datagram_start(struct lane *lane, struct traffic *traffic, uint64_t index, int p
 
 	*datagrams = (struct datagrams){
 	        .lane = {.traffic = traffic, .index = index, .open = true},
-	        .n_free = traffic->open_loop ? 0 : traffic->capacity,
 	};
-	for (size_t i = 0; i < datagrams->n_free; i++)
-		datagrams->free_slots[i] = (uint32_t)(traffic->capacity - 1 - i);
 	grow_receive_buffer(peer_fd, traffic);
 	ev_io_init(&lane->io, datagram_on_io, peer_fd, EV_READ);
 	ev_io_start(traffic->loop, &lane->io);
@@ -314,8 +311,6 @@ datagram_tick(struct lane *lane, uint64_t now_ns)
 		        now_ns < slot->started_ns + lane->traffic->timeout_ns)
 			continue;
 		give_up(datagrams, slot);
-		if (!lane->traffic->open_loop)
-			datagrams->free_slots[datagrams->n_free++] = (uint32_t)i;
 	}
 	flush(datagrams);
 }

@@ -14,6 +14,7 @@
 
 enum {
 	SPARE_FILES = 32,
+	MEMORY = 64,     /* slots */
 	PACE_NS = 50000, /* messages that are due within so little time go out together */
 };
 
@@ -288,10 +289,11 @@ init_traffic(struct load *load)
 	traffic->depth = o->depth;
 	traffic->open_loop = o->rate > 0;
 	traffic->timeout_ns = o->timeout_ms * NS_PER_MS;
-	/* half as many again, and a tick's: slots are given back by ticks */
-	traffic->capacity = o->depth;
+	/* in a closed loop some more than are in flight, to remember what came back; in an open one
+	 * what is due until it is given up, and half of that again */
+	traffic->capacity = 2 * o->depth + MEMORY;
 	if (traffic->open_loop)
-		traffic->capacity = per_lane * (o->timeout_ms + 100) / 1000 * 3 / 2 + 64;
+		traffic->capacity = per_lane * (o->timeout_ms + 100) / 1000 * 3 / 2 + MEMORY;
 }
 
 static void

@@ -51,8 +51,8 @@ report(const struct load *load)
 		report_json(load, &summary, stdout);
 	else
 		report_text(load, &summary, stdout);
-	if (fflush(stdout) != 0)
-		return fail("standard output", strerror(errno));
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return fail("standard output", "cannot be written");
 	if (load->options->histogram_file && write_histogram(load) != EXIT_CLEAN)
 		return EXIT_USAGE;
 	return summary.clean ? EXIT_CLEAN : EXIT_UNCLEAN;

@@ -92,7 +92,7 @@ static const struct option_spec specs[] = {
                 .kind = OPTION_COUNT,
                 .argument = "PID",
                 .min = 1,
-                .max = INT32_MAX,
+                .max = 4194304, /* the kernel's PID_MAX_LIMIT */
                 OFFSET(stats_pid),
                 .help = "show the CPU time of the server's process, too"},
         {.name = "json", .letter = 'J', FLAG(json), .help = "for machines: the summary as JSON"},

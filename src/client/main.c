@@ -31,8 +31,8 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0); /* a line at a time, for who watches through a pipe */
 	result = (int)session_run(session, &options, options.json ? &json_report : &text_report);
 	free(session);
-	if (fclose(stdout) != 0) {
-		perror("echod-client: standard output");
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fputs("echod-client: standard output: cannot be written\n", stderr);
 		return SESSION_ERROR;
 	}
 	return result;

@@ -33,8 +33,8 @@ struct traffic {
 	bool running;        /* messages may begin */
 	uint64_t budget;     /* how many more */
 	uint64_t timeout_ns; /* what takes longer over UDP is lost */
-	size_t n_lanes;      /* message k of the schedule belongs to lane k % n_lanes, */
-	size_t capacity;     /* and a lane of datagrams can tell this many of its own apart */
+	size_t n_lanes;      /* message k of the schedule belongs to lane k % n_lanes */
+	size_t capacity;     /* of a lane of datagrams: messages that it can tell apart */
 	struct schedule schedule;
 	struct counts counts;
 	uint64_t pending; /* begun and neither back nor given up */
