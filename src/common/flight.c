@@ -1,6 +1,5 @@
 #include "echod/flight.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -38,7 +37,6 @@ flight_begin(struct flight *flight, size_t slot, uint64_t now_ns)
 {
 	struct flight_slot *s = &flight->slots[slot];
 
-	assert(s->state != FLIGHT_PENDING);
 	s->number = flight_next(flight, slot);
 	s->before = s->state;
 	s->state = FLIGHT_PENDING;
@@ -85,7 +83,6 @@ flight_settle(struct flight *flight, uint64_t number)
 void
 flight_give_up(struct flight *flight, uint64_t number)
 {
-	assert(flight_is_pending(flight, number));
 	flight_slot(flight, number)->state = FLIGHT_LOST;
 	flight->pending--;
 }

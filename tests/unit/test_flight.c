@@ -77,6 +77,7 @@ what_comes_twice_is_duplicated(void **state)
 	assert_int_equal(flight_settle(&flight, 2), FLIGHT_DUPLICATED);
 	assert_int_equal(flight.pending, 1);
 	assert_true(flight_is_pending(&flight, 2 + CAPACITY));
+	assert_false(flight_is_pending(&flight, 2));
 }
 
 static void
