@@ -186,6 +186,7 @@ open_one(struct listeners *listeners, const struct address *address, int type, b
 	int family = address->any.sa_family;
 	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct listener *listener;
+	struct in_addr mapped;
 
 	if (fd < 0)
 		return -errno;
@@ -195,7 +196,8 @@ open_one(struct listeners *listeners, const struct address *address, int type, b
 		return -ENOMEM;
 	}
 	if (family == AF_INET6)
-		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual_stack);
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+		        !dual_stack && !address_as_ipv4(address, &mapped));
 	if (type == SOCK_STREAM)
 		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (bind(fd, &address->any, address->length) < 0 ||
