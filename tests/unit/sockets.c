@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,7 +46,11 @@ __wrap_socket(int family, int type, int protocol)
 int
 __wrap_bind(int fd, const struct sockaddr *address, socklen_t length)
 {
+	struct address to = {.length = length};
+
+	memcpy(&to.storage, address, length);
 	sockets.binds++;
+	sockets.free_binds += address_port(&to) == 0;
 	if (is_time_to_fail())
 		return refuse(ENFILE);
 	if (sockets.bind_errors > 0 &&

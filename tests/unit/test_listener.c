@@ -23,6 +23,8 @@ check(const struct listening *l, size_t index, int type, const char *address)
 	assert_int_equal(one->type, type);
 	assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_TYPE), type);
 	assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_ACCEPTCONN), type == SOCK_STREAM);
+	/* a restart does not wait for old connections; datagram sockets are shared with nobody */
+	assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_REUSEADDR), type == SOCK_STREAM);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	assert_false(one->handed_over);
@@ -216,6 +218,7 @@ a_free_port_is_free_for_both(void **state)
 		sockets.bind_errors = 3;
 		assert_int_equal(LISTEN(&l, arguments[i]), 0);
 		assert_int_equal(sockets.binds, 2 * 4);
+		assert_int_equal(sockets.free_binds, 4); /* another one each time */
 		assert_int_equal(l.listeners.count, 2);
 		assert_int_equal(address_port(&l.listeners.all[0].address),
 		        address_port(&l.listeners.all[1].address));

@@ -55,6 +55,12 @@ defaults(void **state)
 	assert_int_equal(options.stall_timeout, 60000);
 	assert_int_equal(options.keepalive, 600000);
 	assert_int_equal(options.drain_timeout, 5000);
+	assert_int_equal(options.exit_idle_time, 0);
+	assert_int_equal(options.udp_rate, 1000);
+	assert_int_equal(options.udp_allowed.count + options.udp_refused.count, 0);
+	assert_int_equal(options.udp_exempt.count, 0);
+	assert_false(options.activated || options.no_udp_gro || options.no_dscp ||
+	             options.udp_rate_log_only);
 	assert_false(options.no_tcp || options.no_udp || options.log_connections ||
 	             options.verbose || options.quiet);
 	assert_int_equal(options.given, 0);
@@ -107,6 +113,11 @@ static const struct number numbers[] = {
                 "0, or a time such as 500ms, 5s, 2m or 1h, from 1000ms to 32767s",
                 {{"0", 0}, {"1s", 1000}, {"32767s", 32767000}},
                 {"999ms", "32768s", "32767001ms", "", "600"}},
+        {"exit-idle-time", &options.exit_idle_time,
+                "0, or a time such as 500ms, 5s, 2m or 1h, from 1000ms to 31536000s",
+                {{"0", 0}, {"1s", 1000}, {"8760h", 365 * DAY_MS}}, {"999ms", "8761h", ""}},
+        {"udp-rate", &options.udp_rate, "a whole number from 0 to 10000000",
+                {{"0", 0}, {"10000000", 10000000}}, {"10000001", "", "1K"}},
         {"drain-timeout", &options.drain_timeout,
                 "0, or a time such as 500ms, 5s, 2m or 1h, from 1ms to 86400s",
                 {{"0", 0}, {"1ms", 1}, {"24h", DAY_MS}}, {"86400001ms", "25h", "", "5"}},
@@ -147,8 +158,12 @@ flags(void **state)
 		const char *argument;
 		const bool *field;
 	} samples[] = {{"--no-tcp", &options.no_tcp}, {"--no-udp", &options.no_udp},
-	        {"--log-connections", &options.log_connections}, {"--verbose", &options.verbose},
-	        {"-v", &options.verbose}, {"--quiet", &options.quiet}, {"-q", &options.quiet}};
+	        {"--log-connections", &options.log_connections},
+	        {"--activated", &options.activated}, {"--no-dscp", &options.no_dscp},
+	        {"--udp-gro=off", &options.no_udp_gro},
+	        {"--udp-rate-log-only", &options.udp_rate_log_only},
+	        {"--verbose", &options.verbose}, {"-v", &options.verbose},
+	        {"--quiet", &options.quiet}, {"-q", &options.quiet}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
@@ -178,6 +193,44 @@ addresses_in_their_order(void **state)
 	assert_wrong(TRY("--listen=::1", "--listen=localhost"),
 	        "--listen=localhost: must be an address such as 192.0.2.1, 192.0.2.1:7, "
 	        "2001:db8::1 or [2001:db8::1]:7");
+}
+
+static void
+lists_about_datagrams(void **state)
+{
+	static const struct {
+		const char *argument, *expected;
+	} wrong[] = {
+	        {"--udp-allow-source-port=0", "a whole number from 1 to 65535"},
+	        {"--udp-allow-source-port=65536", "a whole number from 1 to 65535"},
+	        {"--udp-refuse-source-port=65536", "a whole number from 0 to 65535"},
+	        {"--udp-refuse-source-port=dns", "a whole number from 0 to 65535"},
+	        {"--udp-rate-exempt=10.0.0.0/33", "a prefix such as 192.0.2.0/24 or 2001:db8::/32"},
+	        {"--udp-gro=yes", "on or off"},
+	};
+
+	(void)state;
+	assert_int_equal(TRY("--udp-allow-source-port=1", "--udp-refuse-source-port=0",
+	                         "--udp-allow-source-port=65535", "--udp-refuse-source-port=65535",
+	                         "--udp-rate-exempt=10.0.0.0/8", "--udp-rate-exempt=::1",
+	                         "--udp-gro=off", "--udp-gro=on"),
+	        OPTIONS_READ);
+	assert_int_equal(options.udp_allowed.count, 2);
+	assert_int_equal(options.udp_allowed.ports[0], 1);
+	assert_int_equal(options.udp_allowed.ports[1], 65535);
+	assert_int_equal(options.udp_refused.count, 2);
+	assert_int_equal(options.udp_refused.ports[0], 0);
+	assert_int_equal(options.udp_refused.ports[1], 65535);
+	assert_int_equal(options.udp_exempt.count, 2);
+	assert_false(options.no_udp_gro);
+	options_free(&options);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		char expected[128];
+
+		snprintf(expected, sizeof(expected), "%s: must be %s", wrong[i].argument,
+		        wrong[i].expected);
+		assert_wrong(TRY(wrong[i].argument), expected);
+	}
 }
 
 static void
@@ -222,6 +275,7 @@ main(void)
 	        cmocka_unit_test(numbers_within_their_bounds),
 	        cmocka_unit_test(flags),
 	        cmocka_unit_test(addresses_in_their_order),
+	        cmocka_unit_test(lists_about_datagrams),
 	        cmocka_unit_test(what_makes_no_sense),
 	        cmocka_unit_test(which_option_says_where_to_listen),
 	};
