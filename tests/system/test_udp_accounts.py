@@ -132,6 +132,7 @@ class KernelDrops(Accounts):
             self.balanced(numbers)
             self.assertEqual(numbers["udp_answered"], numbers["udp_received"])
             self.assertGreater(numbers["kernel_drops"], 0)
+            self.assertEqual(daemon.stats()["kernel_drops"], numbers["kernel_drops"])
             return numbers["udp_received"], numbers["kernel_drops"]
 
     def test_single_datagrams(self):

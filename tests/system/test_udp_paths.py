@@ -8,6 +8,7 @@ import unittest
 import harness
 from network import Forger, pair
 from peers import ask, datagram_peer, payload
+from test_activation import handed
 
 SERVER, CLIENT = "192.0.2.1", "192.0.2.2"
 SERVER6, CLIENT6 = "2001:db8::1", "2001:db8::2"
@@ -127,6 +128,19 @@ class Paths(unittest.TestCase):
                 _, messages, *_ = peer.recvmsg(100, 100)
                 self.assertEqual([int.from_bytes(data, "little") for *_, data in messages], [0xb8])
 
+    def test_without_dscp_the_socket_keeps_its_own(self):
+        """As a socket unit's IPTOS= has set it; otherwise the request's, even if that is none."""
+        for options, replied in ((("--no-dscp",), 0x20), ((), 0)):
+            with self.subTest(options=options), self.server.socket(socket.AF_INET) as marked:
+                marked.bind((SERVER, 0))
+                marked.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x20)
+                with self.server.daemon(*options, listens=1, **handed([marked])), \
+                        self.peer(SERVER, marked.getsockname()[1]) as peer:
+                    peer.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+                    peer.send(b"x")
+                    _, messages, *_ = peer.recvmsg(100, 100)
+                    self.assertEqual([data[0] for *_, data in messages], [replied])
+
 
 class Bursts(unittest.TestCase):
     def test_a_thousand_come_back_whole(self):
@@ -148,12 +162,10 @@ class Bursts(unittest.TestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as small:
             small.bind(("127.0.0.1", 0))
             small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 212992)  # locked at this
-            script = ("import os, sys; os.dup2(int(sys.argv[1]), 3); "
-                      "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); "
-                      "os.execvp(sys.argv[2], sys.argv[2:])")
+            arguments = handed([small])
             drop = ("setpriv", "--inh-caps=-all", "--bounding-set=-net_admin")
-            wrapper = (*drop, "/usr/bin/python3", "-c", script, str(small.fileno()))
-            with harness.Daemon(wrapper=wrapper, pass_fds=[small.fileno()], listens=1) as daemon:
+            arguments["wrapper"] = (*drop, *arguments["wrapper"])
+            with harness.Daemon(listens=1, **arguments) as daemon:
                 self.assertRegex("\n".join(daemon.lines.matching("^BUFFER: ")),
                                  r"^BUFFER: proto=udp address=127.0.0.1:\d+ bytes=212992 wanted=4194304: "
                                  r".*about 512 .*net\.core\.rmem_max$")
