@@ -82,9 +82,9 @@ listen_and_serve(const struct options *options)
 	error = listeners_open(&listeners, options, problem, sizeof(problem));
 	if (error) {
 		log_line(LOG_ERR, "echod: %s", problem);
-		code = error == -EUSERS   ? EXIT_USAGE
-		       : error == -EACCES ? EXIT_PRIVILEGE
-		                          : EXIT_RUNTIME;
+		code = error == -EUSERS                      ? EXIT_USAGE
+		       : error == -EACCES || error == -EPERM ? EXIT_PRIVILEGE
+		                                             : EXIT_RUNTIME;
 	} else {
 		code = serve(options, &listeners);
 	}

@@ -83,7 +83,8 @@ main(int argc, char **argv)
 		host = host % 200 + 1;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	printf("%.6f\n", (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
+	printf("%.6f\n",
+	        (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
 	free(fds);
 	return 0;
 }

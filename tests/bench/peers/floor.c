@@ -42,7 +42,8 @@ end(struct peer *peer)
 static void
 send_rest(struct peer *peer)
 {
-	ssize_t n = send(peer->fd, peer->rest + peer->sent, peer->length - peer->sent, MSG_NOSIGNAL);
+	ssize_t n =
+	        send(peer->fd, peer->rest + peer->sent, peer->length - peer->sent, MSG_NOSIGNAL);
 
 	if (n < 0) {
 		end(peer);
@@ -93,7 +94,8 @@ accept_some(int listen_fd)
 int
 main(int argc, char **argv)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+	        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	struct epoll_event events[EVENTS];
 	struct peer listener = {.fd = listen_fd};
@@ -102,7 +104,8 @@ main(int argc, char **argv)
 	setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
 	setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	epoll_fd = epoll_create1(0);
-	if (bind(listen_fd, (struct sockaddr *)&address, sizeof(address)) || listen(listen_fd, BACKLOG))
+	if (bind(listen_fd, (struct sockaddr *)&address, sizeof(address)) ||
+	        listen(listen_fd, BACKLOG))
 		return 1;
 	await(&listener, EPOLL_CTL_ADD, EPOLLIN);
 	for (;;) {

@@ -52,13 +52,14 @@ on_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sockad
 int
 main(int argc, char **argv)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+	        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct event_base *base = event_base_new();
 
 	address.sin_port = htons((unsigned short)atoi(argc > 1 ? argv[1] : "0"));
 	if (!evconnlistener_new_bind(base, on_connection, base,
-	            LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_FREE, BACKLOG,
-	            (struct sockaddr *)&address, sizeof(address)))
+	            LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_FREE, BACKLOG, (struct sockaddr *)&address,
+	            sizeof(address)))
 		return 1;
 	return event_base_dispatch(base);
 }

@@ -188,7 +188,8 @@ on_accepted(int listen_fd, const struct io_uring_cqe *cqe)
 static void
 complete(int listen_fd, const struct io_uring_cqe *cqe)
 {
-	struct peer *peer = (struct peer *)(unsigned long)(cqe->user_data & ~(unsigned long long)MASK);
+	struct peer *peer =
+	        (struct peer *)(unsigned long)(cqe->user_data & ~(unsigned long long)MASK);
 
 	switch ((enum operation)(cqe->user_data & MASK)) {
 	case ACCEPT:
@@ -227,7 +228,8 @@ set_up(void)
 int
 main(int argc, char **argv)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+	        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int listen_fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	address.sin_port = htons((unsigned short)atoi(argc > 1 ? argv[1] : "0"));
