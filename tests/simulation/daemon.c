@@ -1,5 +1,6 @@
 #include "daemon.h"
 
+#include "batch.h"
 #include "calls.h"
 #include "clock.h"
 #include "epoll.h"
@@ -27,6 +28,7 @@ make_world(uint64_t seed)
 	faults_set_setup(s->setup);
 	files_begin(s->files);
 	calls_begin(s->files);
+	batch_begin(seed % 2);
 	epoll_begin();
 	waiting_begin();
 	udp_begin();
