@@ -4,7 +4,7 @@
  *	datagram_load PORT burst|train|clients MILLISECONDS
  *
  * burst    64 datagrams of 64 bytes (sendmmsg), and when all are back the next
- * train    the same, handed to the kernel as one (UDP_SEGMENT)
+ * train    8 such bursts, each handed to the kernel as one (UDP_SEGMENT), and taken so (UDP_GRO)
  * clients  50 sockets, each with one datagram of 64 bytes on its way
  *
  * What does not come back within LOST_MS is given up; so many are printed, too.
@@ -21,9 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SIZE = 64, BURST = 64, CLIENTS = 50, LOST_MS = 100 };
+enum { SIZE = 64, BURST = 64, TRAINS = 8, CLIENTS = 50, LOST_MS = 100 };
 
-static char sent[BURST * SIZE], received[BURST][2048];
+static char sent[BURST * SIZE], received[BURST][BURST * SIZE];
 static struct iovec to_send[BURST], to_receive[BURST];
 static struct mmsghdr out[BURST], in[BURST];
 static unsigned long back, lost;
@@ -52,20 +52,22 @@ connect_to(int port)
 }
 
 static void
-collect(int fd)
+collect(int fd, int left)
 {
-	for (int left = BURST; left > 0;) {
+	while (left > 0) {
 		struct timeval patience = {.tv_usec = LOST_MS * 1000};
 		int n;
 
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-		n = recvmmsg(fd, in, (unsigned)left, MSG_WAITFORONE, NULL);
+		n = recvmmsg(fd, in, BURST, MSG_WAITFORONE, NULL);
 		if (n <= 0) {
 			lost += (unsigned long)left;
 			return;
 		}
-		left -= n;
-		back += (unsigned long)n;
+		for (int i = 0; i < n; i++) {
+			left -= (int)in[i].msg_len / SIZE;
+			back += in[i].msg_len / SIZE;
+		}
 	}
 }
 
@@ -90,12 +92,14 @@ bursts(int fd, bool as_train, double end)
 		out[i].msg_hdr = (struct msghdr){.msg_iov = &to_send[i], .msg_iovlen = 1};
 		in[i].msg_hdr = (struct msghdr){.msg_iov = &to_receive[i], .msg_iovlen = 1};
 	}
+	if (as_train)
+		setsockopt(fd, IPPROTO_UDP, UDP_GRO, &(int){1}, sizeof(int));
 	while (now() < end) {
-		if (as_train)
-			sendmsg(fd, &train, 0);
-		else
+		if (!as_train)
 			sendmmsg(fd, out, BURST, 0);
-		collect(fd);
+		for (int i = 0; i < TRAINS && as_train; i++)
+			sendmsg(fd, &train, 0);
+		collect(fd, as_train ? TRAINS * BURST : BURST);
 	}
 }
 
