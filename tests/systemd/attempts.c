@@ -37,8 +37,8 @@ struct call {
 };
 
 static char zeros[4096];
-static char *no_words[] = {NULL};
-static char *shell[] = {"sh", "-c", "exit 0", NULL};
+static const char *const no_words[] = {NULL};
+static const char *const shell[] = {"sh", "-c", "exit 0", NULL};
 
 #define TEXT(text) ((long)(text))
 #define ZEROS      ((long)zeros)

@@ -94,7 +94,8 @@ class Container:
 
     def __init__(self, *binds):
         can_contain()
-        binds = [os.path.dirname(package_file()) + ":/deb", SOURCES + "/packaging:/packaging", *binds]
+        self.package = package_file()
+        binds = [os.path.dirname(self.package) + ":/deb", SOURCES + "/packaging:/packaging", *binds]
         self.log = tempfile.TemporaryFile()
         environment = dict(os.environ, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1")
         self.process = subprocess.Popen(
@@ -173,3 +174,8 @@ class Container:
 
     def __exit__(self, *_):
         self.stop()
+
+
+if __name__ == "__main__":
+    can_contain()
+    print(root_file_system())

@@ -1,0 +1,116 @@
+"""The Debian package: what it enables, upgrades without a refusal, and what it leaves behind: nothing."""
+import os
+import threading
+import unittest
+
+import harness
+from container import Container
+from peers import ask, connect, datagram_peer, echo
+
+PORT = 50007
+# What dpkg, apt and systemd keep for themselves and about every package.
+KEPT = ("/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/log", "/var/tmp", "/var/lib/systemd",
+        "/etc/ld.so.cache", "/run", "/tmp", "/proc", "/sys", "/dev")
+
+machine = None
+
+
+def setUpModule():
+    global machine
+    machine = Container()
+    unittest.addModuleCleanup(machine.stop)
+    machine.enter_network()
+
+
+def everything():
+    prune = " -o ".join(f"-path {path}" for path in KEPT)
+    return set(machine.run("sh", "-c", f"find / \\( {prune} \\) -prune -o -print").stdout.splitlines())
+
+
+def enabled(unit):
+    return machine.run("systemctl", "is-enabled", unit, check=False).stdout.strip()
+
+
+class Package(unittest.TestCase):
+    def setUp(self):
+        self.before = everything()
+
+    def dpkg(self, *arguments):
+        return machine.run("dpkg", *arguments)
+
+    def install(self):
+        self.dpkg("--install", "/deb/" + os.path.basename(machine.package))
+
+    def purged(self):
+        """Removed in both steps, with nothing of it left."""
+        self.dpkg("--remove", "echod")
+        for unit in ("echod.socket", "echod-udp.socket", "echod.service"):
+            self.assertNotEqual(machine.active(unit), "active")
+        with self.assertRaises(ConnectionRefusedError):
+            connect(PORT)
+        self.assertIn("/etc/default/echod", everything())  # the administrator's, until a purge
+        self.dpkg("--purge", "echod")
+        self.assertEqual(everything() - self.before, set())
+        self.assertEqual(self.before - everything(), set())
+        self.assertEqual(machine.run("systemctl", "list-units", "--all", "--plain", "--no-legend",
+                                     "--state=loaded", "echod*").stdout, "")
+
+    def test_tcp_is_served_and_udp_on_request(self):
+        self.install()
+        self.assertEqual((enabled("echod.socket"), enabled("echod-udp.socket")), ("enabled", "disabled"))
+        self.assertEqual(machine.active("echod.service"), "inactive")
+        with connect(PORT) as peer:
+            self.assertEqual(echo(peer, b"over TCP"), b"over TCP")
+        with datagram_peer(PORT) as peer, self.assertRaises(ConnectionRefusedError):
+            ask(peer, b"over UDP")
+        # with the service running, as the page says
+        machine.run("sh", "-c", "systemctl enable echod-udp.socket && systemctl restart echod-udp.socket")
+        with datagram_peer(PORT) as peer:
+            self.assertEqual(ask(peer, b"over UDP"), b"over UDP")
+        self.purged()
+
+    def test_one_command_installs_and_shows_it(self):
+        said = machine.run("/packaging/install", "/deb/" + os.path.basename(machine.package)).stdout
+        for text in ("Hello over TCP", "Hello over UDP", "echod.service - ", "active (running)"):
+            self.assertIn(text, said)
+        self.assertEqual((enabled("echod.socket"), enabled("echod-udp.socket")), ("enabled", "enabled"))
+        self.purged()
+
+    def test_an_upgrade_under_load_refuses_nobody(self):
+        self.install()
+        over, failures, echoes = threading.Event(), [], []
+
+        def load():
+            while not over.is_set():
+                try:
+                    with connect(PORT) as peer:
+                        echoes.append(echo(peer, b"load"))
+                except OSError as error:
+                    failures.append(repr(error))
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            harness.wait_until(lambda: len(echoes) > 10, "echoes")
+            before = machine.show("echod.service", "MainPID")
+            self.install()
+            seen = len(echoes)
+            harness.wait_until(lambda: len(echoes) > seen + 10, "echoes after the upgrade")
+        finally:
+            over.set()
+            thread.join()
+        self.assertEqual(failures, [])
+        self.assertNotEqual(machine.show("echod.service", "MainPID"), before)
+        self.purged()
+
+    def test_instances_leave_nothing_either(self):
+        self.install()
+        machine.run("systemctl", "disable", "--now", "echod.socket")
+        machine.run("systemctl", "enable", "--now", "echod@0.socket", "echod-udp@0.socket")
+        with connect(PORT) as peer:
+            self.assertEqual(echo(peer, b"x"), b"x")
+        self.purged()
+
+
+if __name__ == "__main__":
+    harness.main()

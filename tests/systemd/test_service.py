@@ -1,0 +1,334 @@
+"""The installed service on a real systemd: started by the first packet, watched, restarted, drained."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+from container import Container
+
+PORT = 50007
+HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+PACKETS = [(kind, family) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM) for family in HOSTS]
+UNITS = ("echod.socket", "echod-udp.socket", "echod.service")
+OPTIONS = "/etc/default/echod"
+
+machine = None
+
+
+def setUpModule():
+    global machine
+    machine = Container()
+    unittest.addModuleCleanup(machine.stop)
+    machine.run("/packaging/install", "/deb/" + os.path.basename(machine.package))
+    machine.enter_network()
+
+
+def peer(kind=socket.SOCK_STREAM, family=socket.AF_INET, port=PORT):
+    sock = socket.socket(family, kind)
+    sock.settimeout(harness.DEADLINE)
+    sock.connect((HOSTS[family], port))
+    return sock
+
+
+def echo(sock, data=b"x"):
+    sock.sendall(data)
+    back = b""
+    while len(back) < len(data):
+        more = sock.recv(65536)
+        if not more:
+            raise ConnectionError("the connection ended before its bytes were back")
+        back += more
+    if back != data:
+        raise AssertionError("other bytes came back")
+
+
+def one_echo(kind=socket.SOCK_STREAM, family=socket.AF_INET, port=PORT):
+    with peer(kind, family, port) as sock:
+        echo(sock, b"one echo")
+
+
+def main_pid():
+    return int(machine.show("echod.service", "MainPID"))
+
+
+def host_pid(pid):
+    """A process of the container's, as this process has to call it."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/status", encoding="ascii") as file:
+                numbers = re.search(r"^NSpid:\s+(.*)", file.read(), re.M).group(1).split()
+            if len(numbers) > 1 and int(numbers[-1]) == pid and os.readlink(f"/proc/{name}/ns/pid") == \
+                    os.readlink(f"/proc/{machine.init}/ns/pid"):
+                return int(name)
+        except OSError:
+            pass
+    raise AssertionError(f"no process {pid} in the container")
+
+
+class Load:
+    """Short sessions in some threads; a context manager. What went wrong is in .refused and .cut."""
+
+    def __init__(self, threads=4):
+        self.refused, self.cut, self.echoes = [], [], 0
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self._run) for _ in range(threads)]
+
+    def _run(self):
+        while not self.over.is_set():
+            try:
+                sock = peer()
+            except OSError as error:
+                self.refused.append(repr(error))
+                continue
+            try:
+                with sock:
+                    echo(sock, b"load")
+                self.echoes += 1
+            except OSError as error:
+                self.cut.append(repr(error))
+
+    def wait_for_more(self):
+        """Until the service has answered again."""
+        before = self.echoes
+        harness.wait_until(lambda: self.echoes > before + 10, "echoes under load")
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        self.wait_for_more()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class Service(unittest.TestCase):
+    def setUp(self):
+        self.addCleanup(self.clean)
+        machine.run("systemctl", "start", *UNITS[:2])
+
+    def clean(self):
+        machine.run("sh", "-c", f"""
+            systemctl stop {' '.join(UNITS)} 'echod@*.socket' 'echod-udp@*.socket' 'echod@*.service'
+            rm -rf /run/systemd/system/echod*.d
+            echo 'ECHOD_OPTIONS=""' >{OPTIONS}
+            systemctl daemon-reload
+            systemctl reset-failed""")
+
+    def drop_in(self, unit, *lines):
+        machine.write(f"/run/systemd/system/{unit}.d/test.conf", "\n".join(lines) + "\n")
+        machine.run("systemctl", "daemon-reload")
+
+    def options(self, text):
+        machine.write(OPTIONS, f'ECHOD_OPTIONS="{text}"\n')
+
+    def wait_active(self, unit, state):
+        harness.wait_until(lambda: machine.active(unit) == state, f"{unit} to be {state}")
+
+    def test_the_first_packet_starts_it(self):
+        for kind, family in PACKETS:
+            with self.subTest(kind=kind.name, family=family.name):
+                machine.run("systemctl", "stop", *UNITS)
+                machine.run("systemctl", "start", *UNITS[:2])
+                self.assertEqual(machine.active("echod.service"), "inactive")
+                one_echo(kind, family)
+                self.assertEqual(machine.active("echod.service"), "active")
+
+    def test_a_thousand_nc_at_once_and_the_status_line(self):
+        netcats = [subprocess.Popen(["nc", "-N", "127.0.0.1" if i % 2 else "::1", str(PORT)],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE) for i in range(1000)]
+        texts = [b"%d " % i * 1000 for i in range(1000)]
+        harness.wait_until(lambda: machine.show("echod.service", "StatusText").startswith("1000 connections"),
+                           "1000 connections in the status line")
+        for netcat, text in zip(netcats, texts):
+            netcat.stdin.write(text)
+            netcat.stdin.close()
+        for netcat, text in zip(netcats, texts):
+            with netcat.stdout:
+                self.assertEqual(netcat.stdout.read(), text)
+            self.assertEqual(netcat.wait(harness.DEADLINE), 0)
+        shown = f"0 connections, {sum(map(len, texts)) / 1e6:.1f} MB echoed, 0 datagrams refused"
+        harness.wait_until(lambda: shown in machine.run("systemctl", "status", "echod.service").stdout,
+                           "in systemctl status: " + shown)
+
+    def test_a_restart_under_load_refuses_nobody_and_cuts_nobody(self):
+        with Load() as load:
+            for _ in range(5):
+                before = main_pid()
+                machine.run("systemctl", "restart", "echod.service")
+                load.wait_for_more()
+                self.assertNotEqual(main_pid(), before)
+        self.assertEqual((load.refused, load.cut), ([], []))
+
+    def test_killed_fifty_times_under_load_it_comes_back_and_nobody_is_refused(self):
+        with Load() as load:
+            for _ in range(50):
+                before = main_pid()
+                machine.run("systemctl", "kill", "--signal=KILL", "echod.service")
+                harness.wait_until(lambda: main_pid() not in (0, before), "another daemon")
+                load.wait_for_more()
+        self.assertEqual(load.refused, [])
+        self.assertEqual(machine.active("echod.service"), "active")
+        self.assertEqual([machine.active(unit) for unit in UNITS[:2]], ["active"] * 2)
+
+    def test_a_daemon_that_always_crashes_is_given_up(self):
+        """By the numbers: how long it takes to try depends on the machine."""
+        burst = int(machine.show("echod.service", "StartLimitBurst"))
+        self.assertEqual(machine.show("echod.service", "RestartUSec"), "100ms")
+        self.assertEqual(machine.show("echod.service", "StartLimitIntervalUSec"), "1min")
+        self.assertTrue(50 < burst < 60 / 0.1 / 2, burst)
+
+    def test_the_watchdog_lets_an_idle_daemon_live_and_replaces_a_hung_one(self):
+        self.drop_in("echod.service", "[Service]", "WatchdogSec=1s", "TimeoutAbortSec=1s")
+        one_echo()
+        pid = main_pid()
+        seen = set()
+        harness.wait_until(
+            lambda: seen.add(machine.show("echod.service", "WatchdogTimestampMonotonic")) or len(seen) > 4,
+            "pings from an idle daemon")
+        self.assertEqual(main_pid(), pid)
+        os.kill(host_pid(pid), signal.SIGSTOP)
+        harness.wait_until(lambda: main_pid() not in (0, pid), "another daemon")
+        one_echo()
+        self.assertIn("Watchdog timeout", machine.journal("echod.service"))
+
+    def test_the_watchdog_is_heard_at_the_limit_of_connections(self):
+        self.drop_in("echod.service", "[Service]", "WatchdogSec=1s", "LimitNOFILE=40")
+        peers = [peer() for _ in range(20)]
+        for sock in peers[:8]:
+            echo(sock)
+        pid = main_pid()
+        seen = set()
+        harness.wait_until(
+            lambda: seen.add(machine.show("echod.service", "WatchdogTimestampMonotonic")) or len(seen) > 3,
+            "pings from a full daemon")
+        self.assertEqual(main_pid(), pid)
+        for sock in peers:
+            sock.close()
+
+    def test_stopping_one_socket_leaves_the_other_served(self):
+        for number, kind in enumerate((socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+            other = (socket.SOCK_DGRAM, socket.SOCK_STREAM)[number]
+            with self.subTest(stopped=UNITS[number]):
+                one_echo(kind)
+                one_echo(other)
+                machine.run("systemctl", "stop", UNITS[number])
+                for _ in range(2):
+                    one_echo(other)
+                    with self.assertRaises(ConnectionRefusedError):
+                        one_echo(kind)
+                self.assertEqual(machine.active(UNITS[number]), "inactive")
+                # "start" would be refused while the service runs; a restart takes it along
+                machine.run("systemctl", "restart", UNITS[number])
+                one_echo(kind)
+                one_echo(other)
+
+    def test_without_sockets_there_is_no_service(self):
+        one_echo()
+        machine.run("systemctl", "stop", *UNITS[:2])
+        self.wait_active("echod.service", "inactive")
+        self.assertNotEqual(machine.run("systemctl", "start", "echod.service", check=False).returncode, 0)
+        self.assertEqual(machine.active("echod.service"), "failed")
+        self.assertIn("no sockets were handed over", machine.journal("echod.service"))
+
+    def test_wrong_options_end_in_failed_with_a_reason(self):
+        self.options("--idle-timeout=soon")
+        machine.run("systemctl", "start", "echod.service", check=False)
+        self.assertEqual(machine.active("echod.service"), "failed")
+        self.assertEqual(machine.show("echod.service", "NRestarts"), "0")
+        reason = "--idle-timeout=soon: must be"
+        self.assertIn(reason, machine.run("systemctl", "status", "echod.service", check=False).stdout)
+        # somebody who waits on the socket starts it again and again, but not for long
+        with peer():
+            self.wait_active("echod.socket", "failed")
+        starts = machine.journal("echod.service").count(reason)
+        self.assertLess(starts, 65)
+        self.options("")
+        machine.run("systemctl", "reset-failed")
+        machine.run("systemctl", "restart", "echod.socket")
+        one_echo()
+
+    def test_idle_it_ends_and_nothing_is_lost_in_between(self):
+        self.options("--exit-idle-time=1s")
+        pids = set()
+        # Each kind of packet arrives around the time of the end: shortly before, at, after.
+        for step in range(12):
+            one_echo(*PACKETS[step % 4])
+            pids.add(main_pid())
+            time.sleep(0.97 + 0.006 * step)  # not for luck: to meet the end
+        self.assertGreater(len(pids - {0}), 1)
+        self.wait_active("echod.service", "inactive")
+        self.assertEqual(machine.show("echod.service", "Result"), "success")
+        one_echo()
+
+    def test_a_long_drain_is_granted(self):
+        self.options("--drain-timeout=1h")
+        self.drop_in("echod.service", "[Service]", "TimeoutStopSec=1s")
+        with peer() as sock:
+            echo(sock)
+            stop = subprocess.Popen(machine.command("systemctl", "stop", *UNITS))
+            self.wait_active("echod.service", "deactivating")
+            began = time.monotonic()
+            while time.monotonic() < began + 2:  # beyond what the unit would have allowed
+                echo(sock, b"still here")
+                time.sleep(0.05)
+            sock.shutdown(socket.SHUT_WR)
+            self.assertEqual(sock.recv(1), b"")
+        self.assertEqual(stop.wait(harness.DEADLINE), 0)
+        self.assertEqual(machine.show("echod.service", "Result"), "success")
+
+    def test_port_7_without_privileges(self):
+        machine.run("mkdir", "-p", "/run/systemd/system/echod.socket.d")
+        machine.run("cp", "/usr/share/doc/echod/examples/port-7.conf", "/run/systemd/system/echod.socket.d/")
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "restart", "echod.socket")
+        one_echo(port=7)
+        with self.assertRaises(ConnectionRefusedError):
+            one_echo()
+
+    def test_who_may_come_is_said_in_the_socket_unit(self):
+        one_echo()
+        self.drop_in("echod.socket", "[Socket]", "IPAddressDeny=any", "IPAddressAllow=127.0.0.9")
+        machine.run("systemctl", "restart", "echod.socket")
+        with socket.socket() as allowed:
+            allowed.settimeout(harness.DEADLINE)
+            allowed.bind(("127.0.0.9", 0))
+            allowed.connect(("127.0.0.1", PORT))
+            echo(allowed)
+        with socket.socket() as denied, self.assertRaises(TimeoutError):
+            denied.settimeout(1)
+            denied.connect(("127.0.0.1", PORT))
+
+    def test_instances_share_the_port_a_core_each(self):
+        cores = sorted(os.sched_getaffinity(0))
+        harness.require(len(cores) > 1, "one core only")
+        names = [f"echod{middle}@{core}.socket" for core in cores[:2] for middle in ("", "-udp")]
+        machine.run("systemctl", "start", *names)
+        self.assertEqual(machine.active("echod.socket"), "inactive")
+        services = [f"echod@{core}.service" for core in cores[:2]]
+
+        def all_started():
+            one_echo(socket.SOCK_STREAM)
+            one_echo(socket.SOCK_DGRAM)
+            return all(machine.active(service) == "active" for service in services)
+
+        harness.wait_until(all_started, "both instances to have been reached")
+        for core, service in zip(cores, services):
+            pid = machine.show(service, "MainPID")
+            self.assertEqual(os.sched_getaffinity(host_pid(int(pid))), {core})
+        for unit in names[:2]:  # one instance gone, the other has all
+            machine.run("systemctl", "stop", unit)
+        for _ in range(20):
+            one_echo(socket.SOCK_STREAM)
+            one_echo(socket.SOCK_DGRAM)
+
+
+if __name__ == "__main__":
+    harness.main()
