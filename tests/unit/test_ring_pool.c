@@ -120,6 +120,30 @@ only_what_was_not_lent_for_a_round_is_given_back(void **state)
 	ring_pool_free(&rings);
 }
 
+/* Also when it was given back, and looked at, before. */
+static void
+a_lent_ring_keeps_its_bytes(void **state)
+{
+	struct ring_pool rings;
+	struct ring *ring;
+
+	(void)state;
+	assert_int_equal(ring_pool_init(&rings, page_size(), page_size()), 0);
+	for (int looks = 0; looks < 3 * ROUND; looks++) {
+		ring_pool_give(&rings, ring_pool_take(&rings));
+		for (int i = 0; i < looks; i++)
+			ring_pool_trim(&rings, ROUND);
+		ring = ring_pool_take(&rings);
+		memset(ring->bytes, 1, ring->size);
+		assert_false(trim_round(&rings));
+		assert_false(trim_round(&rings));
+		assert_int_equal(ring->bytes[0], 1);
+		assert_int_equal(resident(ring), 1);
+		ring_pool_give(&rings, ring);
+	}
+	ring_pool_free(&rings);
+}
+
 int
 main(void)
 {
@@ -127,6 +151,7 @@ main(void)
 	        cmocka_unit_test(lends_rings_of_whole_pages_within_the_memory),
 	        cmocka_unit_test(a_ring_comes_back_empty),
 	        cmocka_unit_test(no_memory_is_no_rings),
+	        cmocka_unit_test(a_lent_ring_keeps_its_bytes),
 	        cmocka_unit_test(only_what_was_not_lent_for_a_round_is_given_back),
 	};
 

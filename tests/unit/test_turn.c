@@ -79,18 +79,25 @@ on_sent(void *of, void *stream, ssize_t result)
 	s->result = result;
 }
 
-static void
-begin(void)
+static struct turn *
+new_turn(void)
 {
-	struct turn_config config = {.batch = (struct batch *)&owner,
+	const struct turn_config config = {.loop = loop,
+	        .batch = (struct batch *)&owner,
 	        .receives = {prepare, on_received},
 	        .sends = {prepare, on_sent},
 	        .owner = &owner};
 
+	return turn_new(&config);
+}
+
+static void
+begin(void)
+{
 	memset(streams, 0, sizeof(streams));
 	n_batches = 0;
-	config.loop = loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-	turn = turn_new(&config);
+	loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	turn = new_turn();
 	assert_non_null(turn);
 }
 
@@ -222,6 +229,64 @@ a_full_batch_is_made_at_once(void **state)
 	done();
 }
 
+/* The sends that a batch of receives leads to wait for it to be over, be they ever so many. */
+static void
+answers_do_not_begin_another_batch(void **state)
+{
+	const int most = BATCH_MOST - 1;
+
+	(void)state;
+	begin();
+	for (int i = 0; i < most; i++) {
+		streams[i].replies = true;
+		turn_receive(turn, &streams[i]);
+	}
+	end_of_turn();
+	assert_int_equal(n_batches, 2);
+	assert_int_equal(batches[0], most);
+	assert_int_equal(batches[1], most);
+	for (int i = 0; i < most; i++) {
+		assert_int_equal(streams[i].receives, 1);
+		assert_int_equal(streams[i].sends, 1);
+	}
+	done();
+}
+
+static void
+on_other(struct ev_loop *of, struct ev_check *check, int events)
+{
+	(void)of;
+	(void)events;
+	turn_receive(turn, check->data);
+}
+
+static void
+it_ends_after_all_that_the_turn_called(void **state)
+{
+	struct ev_check others[2];
+
+	(void)state;
+	for (int order = 0; order < 2; order++) { /* libev may call those started last first */
+		begin();
+		for (int i = 0; i < 2; i++) {
+			ev_check_init(&others[i], on_other);
+			others[i].data = &streams[i];
+		}
+		if (order == 1)
+			turn_free(turn);
+		ev_check_start(loop, &others[0]);
+		ev_check_start(loop, &others[1]);
+		if (order == 1)
+			turn = new_turn();
+		end_of_turn();
+		assert_int_equal(n_batches, 1);
+		assert_int_equal(batches[0], 2);
+		ev_check_stop(loop, &others[0]);
+		ev_check_stop(loop, &others[1]);
+		done();
+	}
+}
+
 int
 main(void)
 {
@@ -231,6 +296,8 @@ main(void)
 	        cmocka_unit_test(who_makes_its_call_itself_is_not_in_the_batch),
 	        cmocka_unit_test(who_has_ended_is_neither_called_nor_answered),
 	        cmocka_unit_test(a_full_batch_is_made_at_once),
+	        cmocka_unit_test(answers_do_not_begin_another_batch),
+	        cmocka_unit_test(it_ends_after_all_that_the_turn_called),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
