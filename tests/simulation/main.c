@@ -22,7 +22,7 @@
  *--wrap) random.c trace.c   chance; the hash of what happened
  *
  * bugs/ holds mistakes as patches. Each has to be found, or the simulation is not worth its time:
- * bugs/run.
+ * bugs/find.sh. million.c is another program on the same model.
  */
 #include "clock.h"
 #include "daemon.h"

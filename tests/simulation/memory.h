@@ -10,4 +10,7 @@
 int64_t memory_allocations(void);
 int64_t memory_mappings(void);
 
+/* Bytes of memory in them now; of mappings what has been touched. */
+uint64_t memory_resident(void);
+
 #endif

@@ -1,5 +1,5 @@
 #!/bin/bash
-# bugs/find SIMULATION: a simulation of a daemon with a planted mistake has to find it within 10,000
+# find.sh SIMULATION: a simulation of a daemon with a planted mistake has to find it within 10,000
 # seeds, and the seed that it names has to fail again in the same way.
 set -euo pipefail
 
