@@ -17,7 +17,7 @@ enum {
 	BATCH = REPLIES_MOST,
 	/* No datagram is larger: 65507 bytes over IPv4, 65527 over IPv6; nor is a train. */
 	DATAGRAM_SIZE = 65536,
-	/* Buffers that are apart by a power of two would all fall on the same few cache lines. */
+	/* 64 KiB apart, the beginnings of all buffers would share a few lines of the cache. */
 	DATAGRAM_STRIDE = DATAGRAM_SIZE + 3 * 64,
 	LOOPBACK_IFINDEX = 1, /* in every network namespace */
 	/* What a datagram of a few bytes takes of a receive buffer (its truesize). */

@@ -1,4 +1,4 @@
-"""The man pages of the tools: they name the options that --help names, with the same values and defaults."""
+"""The man pages: they name the options that --help names, with the same values and defaults."""
 import os
 import re
 import subprocess
@@ -7,9 +7,9 @@ import unittest
 import harness
 
 PAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/man")
-IN_HELP = re.compile(r"^  (?:-(\w), |    )--([\w-]+)(?:=(\w+))?\s+(.*)$", re.M)
+IN_HELP = re.compile(r"^  (?:-(\w), |    )--([\w-]+)(?:=([\w|]+))?\s+(.*)$", re.M)
 # "*-c*, *--count*=_N_" and the indented paragraphs below it
-IN_PAGE = re.compile(r"^(?:\*-(\w)\*, )?\*--([\w-]+)\*(?:=_(\w+)_)?\n((?:\t.*\n|\n(?=\t))*)", re.M)
+IN_PAGE = re.compile(r"^(?:\*-(\w)\*, )?\*--([\w-]+)\*(?:=_([\w|]+)_)?\n((?:\t.*\n|\n(?=\t))*)", re.M)
 
 
 def in_help(program):
@@ -40,6 +40,9 @@ class Manuals(unittest.TestCase):
                 self.assertTrue(written[name][2], "not described")
                 if default:
                     self.assertIn(f"Default: {default}.", written[name][2])
+
+    def test_daemon(self):
+        self.check("echod.8.scd", harness.ECHOD)
 
     def test_client(self):
         self.check("echod-client.1.scd", os.environ["ECHOD_CLIENT"])
