@@ -130,13 +130,12 @@ class Firewall(unittest.TestCase):
         self.check(self.opened)
 
     def test_ufw(self):
-        run("mount", "-t", "tmpfs", "tmpfs", "/mnt")
-        self.addCleanup(run, "umount", "/mnt")
         for folder in ("/etc/ufw", "/etc/default", "/run"):
-            copy = "/mnt" + folder.replace("/", "-")
-            shutil.copytree(folder, copy, symlinks=True, ignore_dangling_symlinks=True) \
-                if folder != "/run" else os.mkdir(copy)
-            run("mount", "--bind", copy, folder)
+            copy = tempfile.TemporaryDirectory()
+            self.addCleanup(copy.cleanup)
+            if folder != "/run":
+                shutil.copytree(folder, copy.name, symlinks=True, dirs_exist_ok=True)
+            run("mount", "--bind", copy.name, folder)
             self.addCleanup(run, "umount", folder)
         run("nft", "flush", "ruleset")
         shutil.copy(os.path.join(RULES, "echod.ufw"), "/etc/ufw/applications.d/echod")
