@@ -1,0 +1,38 @@
+/*
+ * Connections to the peer of the scripted kernel (kernel.h), on a real loop.
+ */
+#ifndef ECHOD_TEST_CONNECTED_H
+#define ECHOD_TEST_CONNECTED_H
+
+#include "kernel.h"
+
+#include "echod/connection.h"
+
+enum {
+	RING = 4096,
+	LIMIT = 4, /* connections */
+};
+
+extern struct ev_loop *loop;
+extern struct stats stats;
+extern struct connections *connections;
+extern int closed; /* calls of on_closed */
+extern const struct address peer;
+
+/* The group's set-up and tear-down. */
+int connected_loop_up(void **state);
+int connected_loop_down(void **state);
+
+/* Connections with so many rings, each source with so many of them (0: any number). */
+void connected_begin(uint32_t rings, uint64_t source_limit);
+
+/* Nothing is lent any more, the counters agree, and all is given back. */
+void connected_end(void);
+
+/* The real descriptor is for libev's sake; its bytes are the scripted kernel's. */
+struct connection *connected_open(void);
+
+/* What epoll reports of these events reaches the connection if it waits for them. */
+void connected_turn(struct connection *c, int events);
+
+#endif
