@@ -1,10 +1,10 @@
-"""How few system calls bursts and trains of datagrams take, counted by strace. Release only."""
+"""The system calls of datagrams, below strace: how few they are, and what when one is refused. Release only."""
 import socket
 import unittest
 
 import harness
 from network import pair
-from peers import cut, payload, send_train
+from peers import ask, cut, payload, send_train
 from test_system_calls import Traced
 
 SERVER = "192.0.2.1"
@@ -65,6 +65,23 @@ class SystemCalls(unittest.TestCase):
             self.assertEqual([name for name, *_ in calls], ["recvmmsg", "sendmmsg"] + ["sendmsg"] * 5)
             self.assertEqual(calls[1][1], "-1")
             self.assertEqual([result for _, result, _ in calls[2:]], ["1400"] * 4 + ["1399"])
+
+    def test_no_broadcast_is_sent_and_no_group_is_joined(self):
+        with self.traced() as traced, self.peer(traced.daemon) as peer:
+            self.assertEqual(ask(peer, b"x"), b"x")
+            with open(traced.log, encoding="utf-8", errors="replace") as file:
+                options = "".join(line for line in file if "setsockopt" in line)
+        self.assertIn("IPV6_RECVPKTINFO", options)
+        self.assertNotRegex(options, "SO_BROADCAST|MEMBERSHIP|JOIN|MCAST")
+
+    def test_a_socket_that_does_not_tell_the_address_that_was_hit_is_not_served(self):
+        strace = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=setsockopt:error=ENOPROTOOPT")
+        for address in ("127.0.0.1", "::1"):
+            with self.subTest(address=address):
+                status, lines = harness.run_daemon("--no-tcp", "--port=0", f"--listen={address}", wrapper=strace)
+                self.assertEqual((status, len(lines)), (1, 1), lines)
+                for word in (address, "UDP", "IP_PKTINFO"):
+                    self.assertIn(word, lines[0])
 
 
 if __name__ == "__main__":
