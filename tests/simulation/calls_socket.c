@@ -289,6 +289,7 @@ close_file(struct file *file)
 	case FILE_STANDARD:
 	case FILE_SOCKET:
 	case FILE_EVENT:
+	case FILE_URING:
 		break;
 	}
 }

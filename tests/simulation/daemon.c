@@ -1,6 +1,5 @@
 #include "daemon.h"
 
-#include "batch.h"
 #include "calls.h"
 #include "clock.h"
 #include "epoll.h"
@@ -28,7 +27,6 @@ make_world(uint64_t seed)
 	faults_set_setup(s->setup);
 	files_begin(s->files);
 	calls_begin(s->files);
-	batch_begin(seed % 2);
 	epoll_begin();
 	waiting_begin();
 	udp_begin();

@@ -97,6 +97,7 @@ readiness(const struct file *file)
 	case FILE_STANDARD:
 	case FILE_SOCKET:
 	case FILE_EPOLL:
+	case FILE_URING:
 		break;
 	}
 	fail("epoll watches a file of kind %d", (int)file->kind);

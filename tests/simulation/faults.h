@@ -18,8 +18,9 @@ enum call {
 	CALL_LOG, /* write(2) to stderr */
 	CALL_RECVMMSG,
 	CALL_SENDMMSG,
-	CALL_TUNE,  /* setsockopt(2): best effort everywhere but for the datagram sockets */
-	CALL_SETUP, /* what only the start does */
+	CALL_SUBMIT, /* io_uring_enter(2) */
+	CALL_TUNE,   /* setsockopt(2): best effort everywhere but for the datagram sockets */
+	CALL_SETUP,  /* what only the start does */
 };
 
 /* No faults at all. */

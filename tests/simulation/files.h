@@ -14,6 +14,7 @@ enum file_kind {
 	FILE_SOCKET,   /* neither listening nor bound yet */
 	FILE_EPOLL,
 	FILE_EVENT, /* eventfd(2) */
+	FILE_URING, /* io_uring_setup(2) */
 	FILE_LISTENER,
 	FILE_UDP,
 	FILE_STREAM,

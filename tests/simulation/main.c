@@ -4,22 +4,22 @@
  * which calls fail and how, how time passes. So a run that failed can be run again, step by step.
  *
  *	simulation [--seeds FROM COUNT] [--jobs N]    run these seeds, on so many processors
- *	simulation --seed N [--trace]                 run one, and print what happens
+ *	simulation --seed N [--trace]                 run one (twice), and print what happens
  *
  * How to read it:
  *
- *	scenario.c   what a run consists of, made up from the seed; the passing of turns
- *	daemon.c     what echod's main() does, and that nothing is left behind
- *	peers.c      those who connect, and their manners
- *	oracle.c     what is promised: who is let in, why a connection ends
- *	counters.c   what is promised: the counters
- *	stream.c     a TCP connection as Linux lets the daemon see it; are the bytes right?
- *	waiting.c    listeners and their backlogs
- *	udp.c  the UDP socket and who sends to it; are the replies right?
+ *	scenario.c       what a run consists of, made up from the seed; the passing of turns
+ *	daemon.c         what echod's main() does, and that nothing is left behind
+ *	peers.c          those who connect, and their manners
+ *	oracle.c         what is promised: who is let in, why a connection ends
+ *	counters.c       what is promised: the counters
+ *	stream.c         a TCP connection as Linux lets the daemon see it; are the bytes right?
+ *	waiting.c        listeners and their backlogs
+ *	udp.c parcel.c   the UDP socket and who sends to it; are the replies right?
  *	epoll.c files.c clock.c memory.c   the rest of the model
- *	faults.c     which calls fail, and how
- *	calls_*.c    the system calls, from the daemon and libev into the model (the linker's
- *--wrap) random.c trace.c   chance; the hash of what happened
+ *	faults.c         which calls fail, and how
+ *	calls_*.c        the system calls, from the daemon and libev into the model
+ *	random.c trace.c   chance; the hash of what happened
  *
  * bugs/ holds mistakes as patches. Each has to be found, or the simulation is not worth its time:
  * bugs/find.sh. million.c is another program on the same model.
@@ -65,12 +65,24 @@ run(uint64_t seed, bool print)
 	daemon_run(seed);
 }
 
+/* In a process that is not fresh any more the same has to happen. */
+static void
+run_again(uint64_t seed)
+{
+	uint64_t hash = trace_hash();
+
+	run(seed, false);
+	expect(trace_hash() == hash, "run again, something else happens");
+}
+
 static void
 work_on(const struct work *work, unsigned job)
 {
 	for (uint64_t i = job; i < work->count; i += work->jobs) {
 		at[job] = work->from + i;
 		run(work->from + i, work->print);
+		if (work->count == 1)
+			run_again(work->from);
 	}
 	fflush(stdout);
 	exit(EXIT_SUCCESS);

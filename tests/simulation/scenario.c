@@ -71,21 +71,26 @@ argue_time(const char *name, uint64_t one_in)
 		argue("--%s=0", name);
 }
 
-/* Timeouts, limits and buffers small enough that a short run gets to them. */
+/* Timeouts, limits and buffers small enough that a short run gets to them. In a crush there are
+ * always more who want in than are let in, and somebody always has to give way. */
 static void
-make_up_arguments(bool crowd)
+make_up_arguments(bool crowd, bool crush)
 {
 	uint64_t memory = random_below(3);
 
 	argue("echod");
-	argue("--max-connections=%llu",
-	        (unsigned long long)(crowd ? PEERS_MOST / 2 : random_scale(1, 64)));
+	argue("--max-connections=%llu", (unsigned long long)(crowd   ? PEERS_MOST / 2
+	                                                     : crush ? random_scale(2, 16)
+	                                                             : random_scale(1, 64)));
 	argue("--buffer-size=%llu", (unsigned long long)random_scale(4096, 16384));
 	argue("--buffer-memory=%llu", (unsigned long long)(memory == 0   ? 0
 	                                                   : memory == 1 ? random_scale(4096, 65536)
 	                                                                 : 1 << 24));
 	argue_time("idle-timeout", 4);
-	argue_time("idle-timeout-full", 3);
+	if (crush)
+		argue("--idle-timeout-full=100ms");
+	else
+		argue_time("idle-timeout-full", 3);
 	argue_time("stall-timeout", 3);
 	argue("--drain-timeout=%llums", (unsigned long long)random_scale(1, 10000));
 	if (random_one_in(4))
@@ -104,12 +109,13 @@ make_up_arguments(bool crowd)
 		argue("--udp-gro=off");
 	if (random_one_in(4))
 		argue("--no-dscp");
+	argue("--io=%s", random_one_in(2) ? "direct" : "auto");
 	if (random_one_in(3))
 		argue(random_one_in(2) ? "-v" : "-q");
 }
 
 static void
-make_up_weather(bool crowd)
+make_up_weather(bool crowd, bool crush)
 {
 	struct scenario *s = &state.scenario;
 
@@ -121,6 +127,10 @@ make_up_weather(bool crowd)
 	s->cuts = random_one_in(3) ? 0 : random_scale(1, 64);
 	s->setup = random_one_in(32) ? random_scale(4, 32) : 0;
 	s->peers = crowd ? (uint32_t)random_scale(1000, PEERS_MOST) : (uint32_t)random_scale(1, 64);
+	if (crush) {
+		s->tempo_ns = random_scale(10 * MS, 100 * MS);
+		s->peers = 64;
+	}
 	s->connections = s->peers * (uint32_t)random_scale(1, crowd ? 2 : 8);
 	s->steps = crowd ? 1000 : (uint32_t)random_scale(1, 2 * s->peers);
 	s->storm_turns = (uint32_t)random_scale(32, 512);
@@ -132,13 +142,13 @@ make_up_weather(bool crowd)
 void
 scenario_begin(uint64_t seed)
 {
-	bool crowd = seed % 1000 == 999;
+	bool crowd = seed % 1000 == 999, crush = seed % 8 == 7;
 	struct scenario *s = &state.scenario;
 
 	random_seed(seed);
 	memset(&state, 0, sizeof(state));
-	make_up_arguments(crowd);
-	make_up_weather(crowd);
+	make_up_arguments(crowd, crush && !crowd);
+	make_up_weather(crowd, crush && !crowd);
 	s->ipv4_only = random_one_in(8);
 	s->handed_over = !s->ipv4_only && random_one_in(8);
 	s->files = crowd ? 20000 : 33 + (uint32_t)random_below(80);
