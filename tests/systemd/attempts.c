@@ -173,7 +173,7 @@ is_refusal(int error)
 	       error == EAFNOSUPPORT;
 }
 
-static void
+__attribute__((format(printf, 1, 2))) static void
 tell(const char *format, ...)
 {
 	char line[256];
