@@ -26,8 +26,9 @@ def essence(line):
 
 
 def essences(lines):
-    """What must agree: without the numbers of jobs, and pure acknowledgements, which may be spared."""
-    kept = [line for line in lines if line.strip() and not re.match(r"\[\d+\]|.* Flags \[\.\]", line)]
+    """What must agree: without the numbers of jobs, what the kernel permits, and pure acknowledgements, which
+    may be spared."""
+    kept = [line for line in lines if line.strip() and not re.match(r"\[\d+\]|IO: |.* Flags \[\.\]", line)]
     return [essence(line) for line in kept]
 
 
