@@ -15,8 +15,8 @@
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const allowed[] = {CALLS};
-/* what the loader and libraries ask at the start, and can do without */
-static const char *const refused[] = {"access", "prctl"};
+/* what the loader, libraries and the daemon itself ask for at the start, and can do without */
+static const char *const refused[] = {"access", "prctl", "io_uring_setup"};
 /* what only a daemon needs that opens its sockets itself, as most tests have it do */
 static const char *const besides[] = {"bind", "listen"};
 
