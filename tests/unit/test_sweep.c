@@ -172,6 +172,28 @@ each_late_tick_counts_as_one(void **state)
 	crowd_disperse();
 }
 
+/* The tick after a late one comes at its own time (ev(3), repeating timers), soon after. What moved
+ * just before the late one has not been quiet for two ticks then. */
+static void
+a_late_tick_makes_nobody_early(void **state)
+{
+	(void)state;
+	for (uint64_t late_ms = 10; late_ms < 100; late_ms += 10) {
+		struct connection *c;
+		uint32_t begun;
+
+		crowd_gather(10, 100, 0, 0);
+		c = crowd_join();
+		begun = connections_now(crowd.connections);
+		while (connections_now(crowd.connections) == begun)
+			crowd_pass(10);
+		fake_clock_ns += (90 + late_ms) * NS_PER_MS; /* a long turn, in which it moves */
+		crowd_moves(c);
+		assert_in_range(lasted_ms(c, HOUR_MS), 100, 100 + LATE_MS);
+		crowd_disperse();
+	}
+}
+
 /* A tenth a tick: all of them within ten ticks, and no turn bears them all. */
 static void
 slices_cover_everybody(void **state)
@@ -256,6 +278,7 @@ main(void)
 	        cmocka_unit_test(zero_is_never),
 	        cmocka_unit_test(time_without_us_counts_a_tick_at_most),
 	        cmocka_unit_test(each_late_tick_counts_as_one),
+	        cmocka_unit_test(a_late_tick_makes_nobody_early),
 	        cmocka_unit_test(slices_cover_everybody),
 	        cmocka_unit_test(it_sleeps_while_nobody_is_there),
 	        cmocka_unit_test(newcomers_do_not_put_it_off),
