@@ -199,6 +199,7 @@ load_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	struct traffic *traffic = &load->traffic;
 	uint64_t now_ns = clock_now_ns(), settled;
 	size_t n_open = 0;
+	bool stands_still;
 
 	(void)loop;
 	(void)revents;
@@ -214,9 +215,11 @@ load_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 		load->last_settled = settled;
 		load->progress_ns = now_ns;
 	}
-	/* without an end in time, a peer that stands still must not hold us for ever */
-	if (n_open == 0 || (load->options->duration_ms == 0 &&
-	                           now_ns - load->progress_ns > traffic->timeout_ns))
+	/* Without an end in time, a peer that stands still must not hold us for ever. But first its
+	 * messages are given up, by the tick that comes after their time. */
+	stands_still = now_ns - load->progress_ns >
+	               traffic->timeout_ns + (uint64_t)(2 * TICK_S * (double)NS_PER_S);
+	if (n_open == 0 || (load->options->duration_ms == 0 && stands_still))
 		drain(load);
 }
 
