@@ -195,9 +195,10 @@ a_port_in_use_is_an_error(void **state)
 		snprintf(expected, sizeof(expected), "listen on %s over %s: Address already in use",
 		        text, i ? "UDP" : "TCP");
 		sockets_reset();
-		assert_int_equal(LISTEN(&l, argument), -EADDRINUSE);
+		/* the other protocol's port of that number may be somebody else's */
+		assert_int_equal(LISTEN(&l, argument, i ? "--no-tcp" : "--no-udp"), -EADDRINUSE);
 		assert_string_equal(l.problem, expected);
-		assert_int_equal(sockets.binds, i + 1); /* once */
+		assert_int_equal(sockets.binds, 1);
 		sockets_end(&l);
 		close(fd);
 	}
