@@ -31,7 +31,7 @@ struct replies {
  * REPLIES_MOST times in between.
  */
 struct msghdr *replies_add(
-        struct replies *replies, const struct address *to, void *bytes, const struct train *train);
+        struct replies *replies, struct address *to, void *bytes, const struct train *train);
 
 /* Sends all that were added and counts what became of each datagram; the batch is empty again. */
 void replies_send(struct replies *replies, int fd, struct stats *stats);

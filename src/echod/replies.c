@@ -7,8 +7,7 @@ enum {
 };
 
 struct msghdr *
-replies_add(
-        struct replies *replies, const struct address *to, void *bytes, const struct train *train)
+replies_add(struct replies *replies, struct address *to, void *bytes, const struct train *train)
 {
 	size_t i = replies->count++;
 	struct msghdr *message = &replies->messages[i].msg_hdr;
@@ -16,8 +15,7 @@ replies_add(
 	replies->trains[i] = *train;
 	replies->iovecs[i] = (struct iovec){bytes, train->length};
 	*message = (struct msghdr){
-	        /* sendmsg(2) does not write to it */
-	        .msg_name = (void *)(uintptr_t)&to->storage,
+	        .msg_name = &to->storage,
 	        .msg_namelen = to->length,
 	        .msg_iov = &replies->iovecs[i],
 	        .msg_iovlen = 1,

@@ -46,8 +46,13 @@ def own_network(*addresses):
     """Moves this process into a network of its own, with these addresses (A/BITS) on its loopback."""
     new_user, new_network = 0x10000000, 0x40000000  # sched.h
     libc = ctypes.CDLL(None, use_errno=True)
-    done = libc.unshare(new_network | (new_user if os.geteuid() else 0)) == 0
+    user, group = os.geteuid(), os.getegid()
+    done = libc.unshare(new_network | (new_user if user else 0)) == 0
     require(done, "no network namespace: " + os.strerror(ctypes.get_errno()))
+    if user:  # root in there, or programs lose the privilege over the network when they are executed
+        for name, value in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(value)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in addresses:
         extra = ["nodad"] if ":" in address else []

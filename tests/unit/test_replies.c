@@ -35,12 +35,11 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 
 static size_t
-segment_of(const struct msghdr *message)
+segment_of(struct msghdr message)
 {
 	uint16_t segment = 0;
 
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c;
-	        c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)message, c))
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
 		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT)
 			memcpy(&segment, CMSG_DATA(c), sizeof(segment));
 	return segment;
@@ -66,7 +65,7 @@ take(const struct msghdr *message, size_t segment)
 static int
 send_one(int fd, const struct msghdr *message, int flags)
 {
-	size_t segment = segment_of(message);
+	size_t segment = segment_of(*message);
 	int error;
 
 	assert_int_equal(fd, FD);
@@ -152,13 +151,13 @@ static void
 a_batch_goes_out_in_one_call(void **state)
 {
 	(void)state;
-	for (unsigned char i = 0; i < REPLIES_MOST; i++)
-		add(i, i, 0, "v4");
+	for (unsigned i = 0; i < REPLIES_MOST; i++)
+		add((unsigned char)i, i, 0, "v4");
 	replies_send(&replies, FD, &stats);
 	assert_int_equal(kernel.calls, 1);
 	assert_int_equal(kernel.count, REPLIES_MOST);
-	for (unsigned char i = 0; i < REPLIES_MOST; i++)
-		assert_sent(i, i, i);
+	for (unsigned i = 0; i < REPLIES_MOST; i++)
+		assert_sent(i, (unsigned char)i, i);
 	assert_int_equal(stats.udp_answered, REPLIES_MOST);
 	assert_int_equal(stats.udp_answered_bytes, REPLIES_MOST * (REPLIES_MOST - 1) / 2);
 	replies_send(&replies, FD, &stats);

@@ -251,7 +251,7 @@ nobody_can_know_whom_to_starve(void **state)
 	(void)state;
 	do
 		other++;
-	while (!share(tokens, 0, other, start_ns + other * 60 * NS_PER_S));
+	while (!share(tokens, 0, other, start_ns + UINT64_C(60) * other * NS_PER_S));
 	source_tokens_free(tokens);
 	for (int i = 0; i < 3; i++) {
 		tokens = new_tokens(1, NULL, 0);
