@@ -162,7 +162,7 @@ class WithTheDaemon(Case):
                     return int.from_bytes(shared[:8], "little")
 
                 for options in (("-p", daemon.tcp, "-d", 3), ("-u", "-p", daemon.udp, "-d", 3),
-                                ("-p", daemon.tcp, "-r", 100000), ("-u", "-p", daemon.udp, "-r", 100000)):
+                                ("-p", daemon.tcp, "-r", 100000), ("-u", "-p", daemon.udp, "-r", 10000)):
                     few = allocations(*options, "-n", 1000)
                     self.assertGreater(few, 0, "the shim counts")
                     self.assertEqual(allocations(*options, "-n", 30000), few)
