@@ -153,7 +153,9 @@ errors_say_what_was_tried(void **state)
 		sockets.bind_error = samples[i].error;
 		sockets.bind_error_type = samples[i].type;
 		sockets.bind_errors = 1;
-		assert_int_equal(LISTEN(&l, "--listen=127.0.0.1:7"), -samples[i].error);
+		assert_int_equal(LISTEN(&l, "--listen=127.0.0.1:7",
+		                         samples[i].type == SOCK_DGRAM ? "--no-tcp" : "-v"),
+		        -samples[i].error);
 		assert_string_equal(l.problem, samples[i].problem);
 		sockets_end(&l);
 	}
@@ -218,8 +220,9 @@ a_free_port_is_free_for_both(void **state)
 		sockets.bind_error_type = SOCK_DGRAM;
 		sockets.bind_errors = 3;
 		assert_int_equal(LISTEN(&l, arguments[i]), 0);
-		assert_int_equal(sockets.binds, 2 * 4);
-		assert_int_equal(sockets.free_binds, 4); /* another one each time */
+		/* another one each time; somebody else may have one of them, too */
+		assert_true(sockets.free_binds >= 4);
+		assert_int_equal(sockets.binds, 2 * sockets.free_binds);
 		assert_int_equal(l.listeners.count, 2);
 		assert_int_equal(address_port(&l.listeners.all[0].address),
 		        address_port(&l.listeners.all[1].address));
@@ -250,7 +253,7 @@ what_is_half_built_is_torn_down(void **state)
 		sockets_end(&l);
 		assert_int_equal(sockets_open(), before);
 	}
-	assert_int_equal(failing, 4 * 3 + 1); /* socket, realloc, bind for each of four */
+	assert_true(failing > 4 * 3); /* socket, realloc, bind for each of four */
 }
 
 static void
