@@ -126,7 +126,7 @@ class Load:
         return json.loads(out)
 
     def run(self, server, case):
-        """One measurement: {"cpu_us": …, "per_s": …, "p50": …, "p99": …, "p99.9": …, "first": …}"""
+        """One measurement: {"cpu_us": …, "per_s": …, "p50": …, "p99": …, "p99.9": …}"""
         busy = ["taskset", "-c", str(server.core), "sh", "-c", "while :; do :; done"]
         bulk = self._pinned(self.bench, f"--port={server.port}", "--size=1M", "--duration=60s", "127.0.0.1")
         with idle_connections(server.port, case.idle), beside(case.busy, busy), beside(case.bulk, bulk):
@@ -151,5 +151,5 @@ class Load:
         if server.name in FORKING:  # all of its processes, and the warm-up with them
             cpu = 1e6 * (server.cpu() - before) / measured["echoed"]
         times = measured["echo_us"]
-        return {"cpu_us": cpu, "per_s": measured["messages_per_s"], "first": times["max"],
+        return {"cpu_us": cpu, "per_s": measured["messages_per_s"],
                 **{quantile: times[quantile] for quantile in ("p50", "p99", "p99.9")}}

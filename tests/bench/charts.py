@@ -15,11 +15,10 @@ set grid x
 set border 3
 set tics nomirror
 unset key
-set logscale x
-set xrange [{low}:*]
+set xrange [0:*]
 set yrange [{bottom}:1]
 set ytics noenhanced
-plot "{data}" using 2:(-$0):({low}):2:(-$0-0.35):(-$0+0.35):ytic(1) with boxxyerror lc rgb "#4878a8", \\
+plot "{data}" using 2:(-$0):(0):2:(-$0-0.35):(-$0+0.35):ytic(1) with boxxyerror lc rgb "#4878a8", \\
      "" using 2:(-$0):3:4 with xerrorbars pt 7 ps 0.5 lc rgb "#202020"
 """
 
@@ -41,6 +40,5 @@ def draw(results, directory):
             data.flush()
             script = SCRIPT.format(output=os.path.join(directory, name + ".svg"), title=case["meaning"],
                                    unit="a connection" if "close" in case["meaning"] else "a message",
-                                   height=90 + 26 * len(rows), bottom=-len(rows), data=data.name,
-                                   low=0.5 * min(row[2] for row in rows))
+                                   height=90 + 26 * len(rows), bottom=-len(rows), data=data.name)
             subprocess.run(["gnuplot", "-"], input=script.encode(), check=True)
