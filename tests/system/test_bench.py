@@ -15,7 +15,7 @@ import unittest
 import harness
 from harness import DEADLINE
 from liars import DatagramPeer, StreamPeer, echo_all, flip
-from peers import receive
+from peers import receive, receive_all
 
 BENCH = os.environ.get("ECHOD_BENCH", "")
 
@@ -240,6 +240,8 @@ class WithLiars(Case):
         def talk(connection):
             for _ in range(5):
                 connection.sendall(receive(connection, 64))
+            connection.shutdown(socket.SHUT_WR)
+            receive_all(connection)  # what is unread at close would make a reset of the end
 
         with StreamPeer(talk) as peer:
             result = self.json(1, "-p", peer.port, "-c", 3, "-t", "1h")
