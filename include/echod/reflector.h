@@ -37,7 +37,7 @@ struct reflector_datagram {
 	bool on_loopback; /* it came in over the loopback interface */
 };
 
-/* The ports refused from the start: 0 to 1023, and the services 1900 2049 3702 5353 5355 11211. */
+/* Refuses what reflection_port_refused() names, and nothing else. */
 void reflector_ports_init(struct reflector_ports *ports);
 void reflector_ports_refuse(struct reflector_ports *ports, uint16_t port);
 void reflector_ports_allow(struct reflector_ports *ports, uint16_t port);

@@ -20,7 +20,7 @@ struct ring_pool {
 };
 
 /*
- * Maps room for as many rings of ring_size bytes (1 to 2^32 - 1, rounded up to whole pages) as fit
+ * Maps room for as many rings of ring_size bytes (1 to 2^31, rounded up to whole pages) as fit
  * into memory bytes; none is fine. Returns 0, or -ENOMEM. Call ring_pool_free() whatever the
  * outcome.
  */

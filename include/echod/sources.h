@@ -45,15 +45,13 @@ struct source_tokens_config {
 	size_t n_exempt;
 };
 
-/* A token pays for each started SOURCES_TOKEN_BYTES of a datagram, and an empty one costs one. */
-#define SOURCES_TOKEN_BYTES 1500
-
 /* Returns NULL and sets errno to ENOMEM. */
 struct source_tokens *source_tokens_new(const struct source_tokens_config *config);
 void source_tokens_free(struct source_tokens *tokens);
 
 /*
- * Pays for the datagrams of a train from the first on, as far as the tokens of its source (IPv4:
+ * Pays, a token for each started REFLECTION_UNIT bytes and one for an empty datagram, for the
+ * datagrams of a train from the first on, as far as the tokens of its source (IPv4:
  * v4-mapped) go, and returns for how many. Loopback sources and exempt ones always pay for all.
  * now_ns: CLOCK_MONOTONIC.
  */

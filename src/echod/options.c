@@ -1,5 +1,6 @@
 #include "echod/options.h"
 
+#include "echod/reflection.h"
 #include "echod/units.h"
 
 #include <errno.h>
@@ -7,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_MS UINT64_C(86400000)
+#define DAY_MS          UINT64_C(86400000)
+#define DIGITS(number)  #number
+#define DECIMAL(number) DIGITS(number)
 
 static int
 add_address(void *into, const char *text)
@@ -190,7 +193,7 @@ static const struct option_spec specs[] = {
                 .help = "never answer datagrams from this port; may be repeated"},
         {.name = "udp-rate",
                 COUNT(udp_rate, 0, 10000000),
-                .preset = "1000",
+                .preset = DECIMAL(REFLECTION_RATE),
                 .help = "datagrams a second from one IPv4 address or IPv6 /64; 0: no limit"},
         {.name = "udp-rate-exempt",
                 .kind = OPTION_CALL,

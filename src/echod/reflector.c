@@ -1,10 +1,8 @@
 #include "echod/reflector.h"
 
-#include <string.h>
+#include "echod/reflection.h"
 
-enum {
-	PRIVILEGED_PORTS = 1024,
-};
+#include <string.h>
 
 void
 reflector_ports_refuse(struct reflector_ports *ports, uint16_t port)
@@ -27,14 +25,11 @@ is_refused(const struct reflector_ports *ports, uint16_t port)
 void
 reflector_ports_init(struct reflector_ports *ports)
 {
-	/* SSDP, NFS, WS-Discovery, mDNS, LLMNR, memcached: they answer what they did not ask for */
-	static const uint16_t services[] = {1900, 2049, 3702, 5353, 5355, 11211};
-
 	*ports = (struct reflector_ports){0};
-	for (unsigned port = 0; port < PRIVILEGED_PORTS; port++)
-		reflector_ports_refuse(ports, (uint16_t)port);
-	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
-		reflector_ports_refuse(ports, services[i]);
+	for (unsigned port = 0; port <= UINT16_MAX; port++) {
+		if (reflection_port_refused((uint16_t)port))
+			reflector_ports_refuse(ports, (uint16_t)port);
+	}
 }
 
 static bool

@@ -2,6 +2,7 @@
 
 #include "echod/bucket.h"
 #include "echod/pool.h"
+#include "echod/reflection.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -181,9 +182,7 @@ is_exempt(const struct source_tokens *tokens, const struct in6_addr *source)
 static uint64_t
 price_of(size_t length)
 {
-	return length > SOURCES_TOKEN_BYTES
-	               ? (length + SOURCES_TOKEN_BYTES - 1) / SOURCES_TOKEN_BYTES
-	               : 1;
+	return length > REFLECTION_UNIT ? (length + REFLECTION_UNIT - 1) / REFLECTION_UNIT : 1;
 }
 
 uint32_t
