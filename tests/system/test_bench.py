@@ -28,8 +28,8 @@ def run(*arguments, wrapper=(), **popen):
 
 
 class Case(unittest.TestCase):
-    def json(self, status, *arguments, **popen):
-        done = run("--json", *arguments, "127.0.0.1", **popen)
+    def json(self, status, *arguments, host="127.0.0.1", **popen):
+        done = run("--json", *arguments, host, **popen)
         self.assertEqual((done[0], done[2]), (status, ""), done)
         return json.loads(done[1])
 
@@ -85,6 +85,15 @@ class WithTheDaemon(Case):
             self.assertRegex(out, r"of \d+ sent: 0 lost, 0 corrupted, 0 duplicated")
             self.assertRegex(out, rf"process {daemon.pid} \d+ % of a core, \d+\.\d\d us a message")
             self.assertRegex(out, r"\n +\d+\.\d us +#+ +\d+\n")
+
+    def test_ipv6(self):
+        with harness.Daemon() as daemon:
+            for port, options in ((daemon.tcp, ()), (daemon.udp, ("-u",))):
+                result = self.json(0, "-p", port, "-c", 5, "-n", 500, *options, host="::1")
+                self.assertEqual(result["address"], f"[::1]:{port}")
+                self.counts(result, sent=500, echoed=500)
+            self.assertEqual(daemon.wait_stats(lambda now: now["tcp_open"] == 0, "all to be closed")["tcp_sent_bytes"],
+                             500 * 64)
 
     def test_the_servers_time_is_its_processes(self):
         with harness.Daemon() as daemon:
@@ -165,7 +174,8 @@ class WithTheDaemon(Case):
                                 ("-p", daemon.tcp, "-r", 100000), ("-u", "-p", daemon.udp, "-r", 10000)):
                     few = allocations(*options, "-n", 1000)
                     self.assertGreater(few, 0, "the shim counts")
-                    self.assertEqual(allocations(*options, "-n", 30000), few)
+                    # libev's tables grow, a few times in all, with the turn that has the most events
+                    self.assertLessEqual(allocations(*options, "-n", 30000), few + 5)
 
 
 class WithLiars(Case):
