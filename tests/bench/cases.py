@@ -135,8 +135,9 @@ class Load:
     def _churn(self, server, case):
         count = 4096 if case.churn > 1 else 2000
         before = server.cpu()
-        seconds = float(self._run(self.churn, str(server.port), str(count), str(case.churn)))
-        return {"cpu_us": 1e6 * (server.cpu() - before) / count, "per_s": count / seconds}
+        seconds, *first_echo = map(float, self._run(self.churn, str(server.port), str(count), str(case.churn)).split())
+        return {"cpu_us": 1e6 * (server.cpu() - before) / count, "per_s": count / seconds,
+                **dict(zip(("p50", "p99", "p99.9"), first_echo))}
 
     def _echo(self, server, case):
         rate = []

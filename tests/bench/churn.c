@@ -3,8 +3,9 @@
  *
  *	churn PORT COUNT WIDTH
  *
- * Prints the seconds that it took. Each round comes from another address of 127.0.0.0/8, because
- * the ports of one would run out.
+ * Prints the seconds that it took, and p50, p99 and p99.9 in microseconds of the time from what a
+ * new connection sent to the end of its echo. Each round comes from another address of 127.0.0.0/8,
+ * because the ports of one would run out.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -33,6 +34,23 @@ loopback(uint32_t host, uint16_t port)
 	return (struct sockaddr_in){.sin_family = AF_INET,
 	        .sin_addr.s_addr = htonl(0x7f000000 | host),
 	        .sin_port = htons(port)};
+}
+
+static double
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static int
+in_order(const void *one, const void *other)
+{
+	double difference = *(const double *)one - *(const double *)other;
+
+	return (difference > 0) - (difference < 0);
 }
 
 static int
@@ -65,7 +83,7 @@ int
 main(int argc, char **argv)
 {
 	long count = argc == 4 ? atol(argv[2]) : 0, width = argc == 4 ? atol(argv[3]) : 0;
-	struct timespec start, end;
+	double start, *sent, *echo;
 	uint32_t host = 1;
 	int *fds;
 
@@ -74,17 +92,27 @@ main(int argc, char **argv)
 		return 2;
 	}
 	fds = malloc((size_t)width * sizeof(*fds));
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	sent = malloc((size_t)width * sizeof(*sent));
+	echo = malloc((size_t)(count + width) * sizeof(*echo));
+	require(fds && sent && echo, "memory");
+	start = now_us();
 	for (long done = 0; done < count; done += width) {
-		for (long i = 0; i < width; i++)
+		for (long i = 0; i < width; i++) {
 			fds[i] = come((uint16_t)atoi(argv[1]), host);
-		for (long i = 0; i < width; i++)
+			sent[i] = now_us();
+		}
+		for (long i = 0; i < width; i++) {
 			go(fds[i]);
+			echo[done + i] = now_us() - sent[i];
+		}
 		host = host % 200 + 1;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	printf("%.6f\n",
-	        (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
+	printf("%.6f", (now_us() - start) / 1e6);
+	qsort(echo, (size_t)count, sizeof(*echo), in_order);
+	printf(" %.1f %.1f %.1f\n", echo[count / 2], echo[count * 99 / 100],
+	        echo[count * 999 / 1000]);
+	free(echo);
+	free(sent);
 	free(fds);
 	return 0;
 }
