@@ -19,6 +19,7 @@ import harness
 
 SOURCES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 CACHE = os.path.join(SOURCES, "build/container")
+FIREWALLS = ("nftables", "ufw", "firewalld")
 CLONE_NEWNET = 0x40000000  # sched.h
 SIGRTMIN_3 = signal.SIGRTMIN + 3  # systemd(1): power off
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -59,8 +60,8 @@ def suite():
 def root_file_system():
     """Builds it, unless it is there; returns its path."""
     depends = output("dpkg-deb", "--field", package_file(), "Depends")
-    packages = ["systemd", "systemd-sysv", "iproute2", *re.findall(r"(?:^|, )([\w.+-]+)", depends)]
-    key = hashlib.sha256(f"1 {suite()} {packages} {apt_sources()}".encode()).hexdigest()[:12]
+    packages = ["systemd", "systemd-sysv", "iproute2", *FIREWALLS, *re.findall(r"(?:^|, )([\w.+-]+)", depends)]
+    key = hashlib.sha256(f"2 {suite()} {packages} {apt_sources()}".encode()).hexdigest()[:12]
     path = os.path.join(CACHE, key)
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "lock"), "w", encoding="ascii") as lock:
@@ -69,6 +70,7 @@ def root_file_system():
             for old in glob.glob(os.path.join(CACHE, "*/")):
                 shutil.rmtree(old)
             subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--include=" + ",".join(packages),
+                            "--customize-hook=systemctl --root=$1 disable firewalld ufw 2>&1",
                             *apt_options(), suite(), path + ".new", "-"],
                            input=apt_sources().encode(), check=True)
             os.rename(path + ".new", path)
