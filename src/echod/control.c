@@ -26,21 +26,28 @@ local_address(const struct in_pktinfo *info)
 	return info->ipi_spec_dst.s_addr == INADDR_ANY ? info->ipi_addr : info->ipi_spec_dst;
 }
 
+/* One that is cut short (MSG_CTRUNC: there was no more room) is none. */
+static bool
+is(const struct cmsghdr *c, int level, int type, size_t size)
+{
+	return c->cmsg_level == level && c->cmsg_type == type && c->cmsg_len >= CMSG_LEN(size);
+}
+
 static void
 read_one(const struct cmsghdr *c, struct found *found, struct arrival *arrival)
 {
 	int value;
 
-	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+	if (is(c, IPPROTO_IP, IP_PKTINFO, sizeof(*found->v4))) {
 		found->v4 = (const void *)CMSG_DATA(c);
-	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+	} else if (is(c, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(*found->v6))) {
 		found->v6 = (const void *)CMSG_DATA(c);
-	} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+	} else if (is(c, IPPROTO_IP, IP_TOS, 1)) {
 		arrival->traffic_class = *CMSG_DATA(c);
-	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+	} else if (is(c, IPPROTO_IPV6, IPV6_TCLASS, sizeof(value))) {
 		memcpy(&value, CMSG_DATA(c), sizeof(value));
 		arrival->traffic_class = (uint8_t)value;
-	} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+	} else if (is(c, IPPROTO_UDP, UDP_GRO, sizeof(value))) {
 		memcpy(&value, CMSG_DATA(c), sizeof(value));
 		arrival->segment = (uint16_t)value;
 	}

@@ -195,6 +195,39 @@ what_others_asked_for_is_passed_over(void **state)
 	assert_address(&arrival.hit, "::ffff:192.0.2.1");
 }
 
+/* A message that the room ends in is cut (MSG_CTRUNC); what lies behind it is another datagram's.
+ */
+static void
+what_is_cut_short_is_not_taken(void **state)
+{
+	const int number = 0x5a5a5a5a;
+	const struct {
+		int level, type;
+		size_t size;
+	} messages[] = {{IPPROTO_IP, IP_PKTINFO, sizeof(struct in_pktinfo)},
+	        {IPPROTO_IPV6, IPV6_PKTINFO, sizeof(struct in6_pktinfo)}, {IPPROTO_IP, IP_TOS, 1},
+	        {IPPROTO_IPV6, IPV6_TCLASS, sizeof(int)}, {IPPROTO_UDP, UDP_GRO, sizeof(int)}};
+	const struct arrival nothing = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
+		size_t whole = CMSG_LEN(messages[i].size);
+
+		for (int peer = 0; peer < 2; peer++) {
+			struct arrival arrival;
+			struct cmsghdr *c;
+
+			reset(state);
+			tell(messages[i].level, messages[i].type, &number, sizeof(number));
+			c = CMSG_FIRSTHDR(&message);
+			memset(CMSG_DATA(c), 0x5a, sizeof(struct in6_pktinfo));
+			c->cmsg_len = message.msg_controllen = whole - 1;
+			arrival = read_from(peer ? PEER6 : PEER4);
+			assert_memory_equal(&arrival, &nothing, sizeof(nothing));
+		}
+	}
+}
+
 /* Queued before IP_PKTINFO was asked for. */
 static void
 an_unknown_local_address_is_the_one_that_was_hit(void **state)
@@ -298,6 +331,7 @@ main(void)
 	        cmocka_unit_test_setup(an_ipv4_arrival_on_a_dual_stack_socket, reset),
 	        cmocka_unit_test_setup(the_other_familys_word_is_not_taken, reset),
 	        cmocka_unit_test_setup(what_others_asked_for_is_passed_over, reset),
+	        cmocka_unit_test_setup(what_is_cut_short_is_not_taken, reset),
 	        cmocka_unit_test_setup(an_unknown_local_address_is_the_one_that_was_hit, reset),
 	        cmocka_unit_test_setup(a_reply_leaves_from_where_it_was_hit, reset),
 	        cmocka_unit_test_setup(link_local_addresses_need_their_interface, reset),
