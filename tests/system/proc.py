@@ -1,6 +1,7 @@
 """What /proc tells about the daemon and its sockets."""
 import os
 import re
+import subprocess
 
 LISTENING, ESTABLISHED = 10, 1
 
@@ -34,6 +35,15 @@ def _table(protocol):
 def queues(port):
     """(to send, to read) in bytes of every established connection at this local port (SIOCOUTQ, SIOCINQ)."""
     return [(row[2], row[3]) for row in _table("tcp") if row[0] == port and row[1] == ESTABLISHED]
+
+
+def socket_memory(port):
+    """(to send, to read) in bytes of the kernel's memory, its own overhead included, of every connection at
+    this local port (SO_MEMINFO: wmem_queued and rmem_alloc, shown by ss(8))."""
+    command = ["ss", "-tmnOH", "state", "established", f"sport = :{port}"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.findall(r"skmem:\(r(\d+),rb\d+,t\d+,tb\d+,f\d+,w(\d+)", listed)
+    return [(int(to_send), int(to_read)) for to_read, to_send in found]
 
 
 def datagrams_waiting(port):

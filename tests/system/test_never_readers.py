@@ -55,6 +55,12 @@ class NeverReaders(unittest.TestCase):
                                          sum(to_send) >> 20, sum(to_read) >> 20), flush=True)
         self.assertLessEqual(max(to_send), TO_SEND)
         self.assertLessEqual(max(to_read), most_to_read())
+        memory = proc.socket_memory(daemon.tcp)
+        self.assertGreaterEqual(len(memory), count)
+        print("with its overhead at most %d KiB to send and %d KiB to read for one"
+              % (max(row[0] for row in memory) >> 10, max(row[1] for row in memory) >> 10), flush=True)
+        self.assertLessEqual(max(row[0] for row in memory), 2 * TO_SEND)
+        self.assertLessEqual(max(row[1] for row in memory), most_to_read())
 
     def check_service(self, daemon):
         for size in (1, 1000, 1 << 20):
