@@ -13,7 +13,7 @@ import subprocess
 import harness
 
 NEW_NETWORK = 0x40000000  # sched.h
-UDP = socket.IPPROTO_UDP
+TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -56,9 +56,9 @@ class Host:
         made.settimeout(harness.DEADLINE)
         return made
 
-    def daemon(self, *options, **more):
+    def daemon(self, *options, kind=harness.Daemon, **more):
         with self.inside():
-            return harness.Daemon(*options, **more)
+            return kind(*options, **more)
 
     def addresses(self, device, *addresses):
         for address in addresses:
@@ -98,6 +98,16 @@ def _checksum(data):
     return ~total & 0xffff or 0xffff
 
 
+def syn(source, source_port, target, target_port):
+    """An IPv4 packet that asks for a TCP connection, from whatever source."""
+    source, target = ipaddress.ip_address(source).packed, ipaddress.ip_address(target).packed
+    header = struct.pack("!HHIIBBHHH", source_port, target_port, 1, 0, 5 << 4, 2, 65535, 0, 0)
+    checksum = _checksum(source + target + struct.pack("!HH", TCP, len(header)) + header)
+    header = header[:16] + struct.pack("!H", checksum) + header[18:]
+    # the kernel fills in what it must of the IP header (raw(7))
+    return struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0, 64, TCP, 0) + source + target + header
+
+
 def packet(source, source_port, target, target_port, data, traffic_class=0):
     """An IP packet with a UDP datagram in it, from whatever source."""
     source, target = ipaddress.ip_address(source), ipaddress.ip_address(target)
@@ -127,6 +137,9 @@ class Forger:
     def send(self, source, source_port, target, target_port, data=b"forged"):
         made = packet(source, source_port, target, target_port, data)
         self.raw[socket.AF_INET6 if ":" in target else socket.AF_INET].sendto(made, (target, 0))
+
+    def send_syn(self, source, source_port, target, target_port):
+        self.raw[socket.AF_INET].sendto(syn(source, source_port, target, target_port), (target, 0))
 
 
 class Wiretap:
