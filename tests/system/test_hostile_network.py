@@ -115,17 +115,20 @@ class Flood(unittest.TestCase):
         count, a_client = 500000 if LONG else 30000, 300
         server, client = network.pair()
         server.run("ip", "route", "add", "default", "via", CLIENT)  # there is a way to all that are forged
+        # Each newcomer is a stranger: the kernel keeps room for hosts that have answered it before.
+        client.run("ip", "route", "add", "local", "198.51.0.0/16", "dev", "lo")
+        strangers = (f"198.51.{number >> 8}.{number & 255}" for number in range(1 << 16))
         forger = network.Forger(client)
         first = int(ipaddress.ip_address("198.18.0.0"))  # RFC 2544: nobody's
         with server.daemon("--idle-timeout=0", kind=Watched) as daemon:
-            with connect_from(client, daemon.tcp) as settled:
+            with connect_from(client, daemon.tcp, next(strangers)) as settled:
                 echo(settled, b"settled")
                 files, memory = proc.descriptors(daemon.pid), proc.resident(daemon.pid)
                 for number in range(count):
                     source = str(ipaddress.ip_address(first + number % (1 << 17)))
                     forger.send_syn(source, 1024 + number % 60000, SERVER, daemon.tcp)
                     if number % a_client == 0:
-                        with connect_from(client, daemon.tcp) as newcomer:
+                        with connect_from(client, daemon.tcp, next(strangers)) as newcomer:
                             data = payload(10000, number)
                             self.assertTrue(converse(newcomer, data) == data, "other bytes came back")
                         self.assertEqual(echo(settled, b"still here"), b"still here")
@@ -140,9 +143,9 @@ class Flood(unittest.TestCase):
                     self.assertLessEqual(proc.resident(daemon.pid) - memory, 256 << 10)
 
 
-def connect_from(host, port):
+def connect_from(host, port, source):
     with host.inside():
-        return connect(port, SERVER)
+        return connect(port, SERVER, source=source)
 
 
 def server_counters(host):
