@@ -85,12 +85,16 @@ class WallClock(unittest.TestCase):
         """Timeouts, rates and the drain end although the clock has been set back."""
         with self.daemon("--idle-timeout=500ms", "--accept-rate=10", "--drain-timeout=500ms",
                          "--log-connections") as daemon:
-            self.jump(-TEN_YEARS, daemon.stats)
+            def newcomers():
+                for _ in range(20):
+                    with connect(daemon.tcp) as newcomer:
+                        self.assertEqual(echo(newcomer, b"x"), b"x")
+
+            newcomers()
             with connect(daemon.tcp) as idle:
+                self.jump(-TEN_YEARS, daemon.stats)
                 self.assertEqual(ending(idle), "fin")
-            for _ in range(30):  # three seconds' worth; the bucket holds one
-                with connect(daemon.tcp) as newcomer:
-                    self.assertEqual(echo(newcomer, b"x"), b"x")
+            newcomers()
             with connect(daemon.tcp, receive_buffer=4096) as stuck:
                 stall(daemon, stuck)
                 self.jump(-2 * TEN_YEARS, daemon.stats)
