@@ -133,6 +133,12 @@ scenario_wait(struct epoll_event *events, int most, int timeout_ms)
 	}
 }
 
+void
+stream_on_moved(struct stream *stream)
+{
+	(void)stream;
+}
+
 /* Nothing goes wrong here, and what is promised is checked elsewhere. */
 void
 oracle_on_accept_call(void)

@@ -5,6 +5,7 @@
 #include "trace.h"
 #include "waiting.h"
 
+#include <stddef.h>
 #include <stdio.h>
 
 enum manner {
@@ -31,26 +32,58 @@ struct peer {
 	uint64_t goal; /* bytes to send */
 	uint64_t cut;  /* bytes sent at which bad manners begin */
 	bool late;     /* one who finishes only after everything has come back */
+	bool awake;    /* may have something to do, and is in the list of those who have */
 };
 
 static struct {
 	struct peer all[PEERS_MOST];
 	uint32_t n;
+	uint32_t awake[PEERS_MOST], n_awake;
 	uint32_t connections; /* still to be made */
 	uint32_t made;
 	uint32_t filling; /* newcomers that stay until all have had an answer */
 	bool settled;
 } state;
 
+static void
+wake(struct peer *peer)
+{
+	if (peer->awake)
+		return;
+	peer->awake = true;
+	state.awake[state.n_awake++] = (uint32_t)(peer - state.all);
+}
+
+static void
+wake_all(void)
+{
+	for (uint32_t i = 0; i < state.n; i++)
+		wake(&state.all[i]);
+}
+
 void
-peers_begin(uint32_t peers, uint32_t connections)
+stream_on_moved(struct stream *stream)
+{
+	wake((struct peer *)((char *)stream - offsetof(struct peer, stream)));
+}
+
+static void
+come_anew(uint32_t peers, uint32_t connections)
 {
 	state.n = peers;
 	state.connections = connections;
-	state.made = state.filling = 0;
-	state.settled = false;
+	state.n_awake = 0;
 	for (uint32_t i = 0; i < peers; i++)
 		state.all[i] = (struct peer){.state = AWAY, .stream.peer_fd = -1};
+	wake_all();
+}
+
+void
+peers_begin(uint32_t peers, uint32_t connections)
+{
+	state.made = state.filling = 0;
+	state.settled = false;
+	come_anew(peers, connections);
 }
 
 uint32_t
@@ -98,6 +131,7 @@ connect_to(struct peer *peer, struct waiting *waiting)
 	uint64_t smallest;
 
 	*peer = (struct peer){
+	        .awake = true,
 	        .manner = random_one_in(2) ? POLITE : (enum manner)random_below(N_MANNERS),
 	        .state = CONNECTED,
 	        .late = random_one_in(2),
@@ -178,6 +212,20 @@ misbehave(struct peer *peer)
 	return false;
 }
 
+static bool
+may_finish(const struct peer *peer)
+{
+	const struct stream *s = &peer->stream;
+
+	return !s->fin && (!peer->late || s->taken == s->written) && state.filling == 0;
+}
+
+static bool
+takes_more(const struct peer *peer)
+{
+	return peer->manner != DEAF || peer->stream.taken < peer->cut;
+}
+
 static void
 write_some(struct peer *peer)
 {
@@ -186,8 +234,7 @@ write_some(struct peer *peer)
 
 	if (left > 0)
 		stream_peer_writes(s, random_one_in(2) ? left : random_scale(1, left));
-	else if (!s->fin && (!peer->late || s->taken == s->written) &&
-	         (state.filling == 0 || peers_filled()))
+	else if (may_finish(peer))
 		stream_peer_finishes(s);
 }
 
@@ -205,16 +252,44 @@ act(struct peer *peer)
 		return;
 	} else if (random_one_in(2)) {
 		write_some(peer);
-	} else if (peer->manner != DEAF || s->taken < peer->cut) {
+	} else if (takes_more(peer)) {
 		stream_peer_reads(s,
 		        peer->manner == SLOW ? 1 + random_below(3) : random_scale(1, s->send_room));
 	}
 }
 
+/* Whether it has nothing to do before the daemon does something: act() would change nothing. */
+static bool
+has_to_wait(const struct peer *peer)
+{
+	const struct stream *s = &peer->stream;
+
+	if (peer->state == AWAY)
+		return state.connections == 0;
+	if (peer->state == DONE)
+		return !s->closed;
+	if (stream_at_end(s))
+		return false;
+	if (peer->manner == SILENT)
+		return true;
+	if (peer->manner >= RESETTER && s->written >= peer->cut)
+		return false;
+	if (s->written < peer->goal ? stream_peer_room(s) > 0 : may_finish(peer))
+		return false;
+	return s->sent == s->taken || !takes_more(peer);
+}
+
+uint32_t
+peers_awake(void)
+{
+	return state.n_awake;
+}
+
 void
 peers_step(void)
 {
-	struct peer *peer = &state.all[random_below(state.n)];
+	uint32_t *place = &state.awake[random_below(state.n_awake)];
+	struct peer *peer = &state.all[*place];
 
 	/* a peer that is done comes again when the daemon is done with it, too */
 	if (peer->state == DONE && peer->stream.closed)
@@ -223,6 +298,10 @@ peers_step(void)
 		come(peer);
 	else if (peer->state == CONNECTED)
 		act(peer);
+	if (has_to_wait(peer)) {
+		peer->awake = false;
+		*place = state.awake[--state.n_awake];
+	}
 }
 
 void
@@ -230,6 +309,7 @@ peers_settle(void)
 {
 	state.connections = 0;
 	state.settled = true;
+	wake_all();
 	for (uint32_t i = 0; i < state.n; i++) {
 		struct peer *peer = &state.all[i];
 
@@ -248,9 +328,8 @@ peers_settle(void)
 void
 peers_fill(uint32_t connections)
 {
-	state.n = state.connections = state.filling = connections;
-	for (uint32_t i = 0; i < state.n; i++)
-		state.all[i] = (struct peer){.state = AWAY, .stream.peer_fd = -1};
+	state.filling = connections;
+	come_anew(connections, connections);
 }
 
 bool
@@ -263,6 +342,7 @@ peers_filled(void)
 		        (state.all[i].state == CONNECTED && state.all[i].stream.taken == 0))
 			return false;
 	state.filling = 0;
+	wake_all();
 	return true;
 }
 

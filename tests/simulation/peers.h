@@ -17,8 +17,11 @@ enum {
 /* So many peers that make so many connections altogether. */
 void peers_begin(uint32_t peers, uint32_t connections);
 
-/* A peer, chosen by chance, does something, or has nothing to do. */
+/* A peer, chosen by chance among those who may have something to do, does it. There has to be one. */
 void peers_step(void);
+
+/* How many may have something to do before the daemon does something. */
+uint32_t peers_awake(void);
 
 /* From now on everybody behaves well and comes to an end; nobody new comes. */
 void peers_settle(void);

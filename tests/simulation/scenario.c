@@ -279,14 +279,30 @@ go_on(void)
 	}
 }
 
+/* As if so many steps were given to peers at random, most of which have nothing to do. */
 static void
 peers_go_on(void)
 {
-	for (uint32_t i = 0; i < state.scenario.steps; i++)
+	uint64_t steps = (uint64_t)state.scenario.steps * peers_awake();
+
+	steps = (steps + random_below(peers_count())) / peers_count();
+	for (; steps > 0 && peers_awake() > 0; steps--)
 		peers_step();
 	if (random_one_in(state.scenario.datagrams) && state.phase == STORM)
 		for (uint64_t n = random_scale(1, 100); n > 0; n--)
 			udp_arrive();
+}
+
+/* How much of the time that the daemon waits for passes before somebody does something. */
+static uint64_t
+wait_a_little(uint64_t left)
+{
+	uint64_t most = left / 16 + state.scenario.tempo_ns;
+
+	/* nobody has anything to do, and nothing goes wrong any more */
+	if (state.phase != STORM && peers_awake() == 0)
+		return left;
+	return 1 + random_below(most < left ? most : left);
 }
 
 int
@@ -299,16 +315,12 @@ scenario_wait(struct epoll_event *events, int most, int timeout_ms)
 	clock_next_turn();
 	clock_advance(random_below(2 * state.scenario.tempo_ns));
 	for (;;) {
-		uint64_t left, most_ns;
-
 		go_on();
 		peers_go_on();
 		count = epoll_collect(events, most);
 		if (count > 0 || clock_now() >= end)
 			break;
-		left = timeout_ms < 0 ? 60 * S : end - clock_now();
-		most_ns = left / 16 + state.scenario.tempo_ns;
-		clock_advance(1 + random_below(most_ns < left ? most_ns : left));
+		clock_advance(wait_a_little(timeout_ms < 0 ? 60 * S : end - clock_now()));
 	}
 	if (count == 0 && timeout_ms > 0)
 		oracle_on_progress();

@@ -101,8 +101,10 @@ stream_receive(struct stream *s, void *buffer, size_t size, int flags)
 			memcpy(buffer, bytes_at(s, s->read), length);
 		else /* the contents are thrown away: TCP does not touch the buffer */
 			expect(!(flags & MSG_PEEK), "recv with MSG_PEEK and MSG_TRUNC");
-		if (!(flags & MSG_PEEK))
+		if (!(flags & MSG_PEEK)) {
 			s->read += length;
+			stream_on_moved(s);
+		}
 		return (ssize_t)length;
 	}
 	error = take_error(s);
@@ -160,6 +162,8 @@ stream_send(struct stream *s, const void *buffer, size_t size, int flags)
 		tell(s, (int)-result);
 	else
 		s->sent += (uint64_t)result;
+	if (result > 0)
+		stream_on_moved(s);
 	if (result > 0 || !s->blocked) {
 		s->moved_ns = clock_now();
 		s->moved_awake = clock_awake();
@@ -186,6 +190,7 @@ stream_close(struct stream *s, bool abort)
 	s->closed = true;
 	s->reset = abort || s->linger || s->written > s->read;
 	s->peer_fd = -1;
+	stream_on_moved(s);
 }
 
 uint32_t
@@ -207,11 +212,17 @@ stream_readiness(const struct stream *s)
 }
 
 uint64_t
-stream_peer_writes(struct stream *s, uint64_t size)
+stream_peer_room(const struct stream *s)
 {
 	uint64_t queued = s->written - s->read;
-	uint64_t room = queued < s->receive_room ? s->receive_room - queued : 0;
-	uint64_t length = least(size, room);
+
+	return queued < s->receive_room ? s->receive_room - queued : 0;
+}
+
+uint64_t
+stream_peer_writes(struct stream *s, uint64_t size)
+{
+	uint64_t length = least(size, stream_peer_room(s));
 
 	s->written += length;
 	s->reset |= s->closed && length > 0; /* nobody is there to take it */

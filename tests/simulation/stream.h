@@ -46,6 +46,9 @@ struct stream {
 	unsigned receives, sends;
 };
 
+/* The daemon has done something that its peer may have waited for. Defined by who plays the peers. */
+void stream_on_moved(struct stream *stream);
+
 /* What the daemon calls: bytes or a negative errno. */
 ssize_t stream_receive(struct stream *stream, void *buffer, size_t size, int flags);
 ssize_t stream_send(struct stream *stream, const void *buffer, size_t size, int flags);
@@ -56,6 +59,9 @@ uint32_t stream_readiness(const struct stream *stream);
 
 /* Bytes that the daemon has received and not sent, and so holds in a ring. */
 uint64_t stream_held(const struct stream *stream);
+
+/* Bytes that the peer can write now. */
+uint64_t stream_peer_room(const struct stream *stream);
 
 /* What the peer does. Both return how many bytes moved, at most size. */
 uint64_t stream_peer_writes(struct stream *stream, uint64_t size);
