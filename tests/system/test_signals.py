@@ -115,6 +115,8 @@ class Drain(unittest.TestCase):
                     stuck.sendall(bytes(10000))
                     harness.wait_until(lambda: unacknowledged(stuck) == 0, "the bytes to arrive")
                     self.assertEqual(echo(other, b"turn"), b"turn")
+                    # in the next turn: without a ring, bytes are taken off the queue after they are sent
+                    daemon.stats()
                     pending = sum(to_read for _, to_read in proc.queues(daemon.tcp))
                 stuck.shutdown(socket.SHUT_WR)
                 self.assertEqual(echo(other, b"turn"), b"turn")
