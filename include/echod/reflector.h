@@ -21,9 +21,11 @@ enum reflector_verdict {
 	REFLECTOR_PORT,        /* a port that might answer back */
 };
 
+#define REFLECTOR_PORT_WORDS (65536 / 64)
+
 /* Source ports that are never answered, a bit each. */
 struct reflector_ports {
-	uint64_t refused[65536 / 64];
+	uint64_t refused[REFLECTOR_PORT_WORDS];
 };
 
 /* IPv4 addresses are given as v4-mapped IPv6 ones (RFC 4291, 2.5.5.2). */

@@ -20,20 +20,20 @@ struct ring {
 };
 
 /* Makes an empty ring over size bytes (at least 1) that live as long as the ring is used. */
-void ring_init(struct ring *ring, void *bytes, uint32_t size);
+void ring_init(struct ring *ring, unsigned char *bytes, uint32_t size);
 
 /* The invariant; false means that memory was overwritten. */
 bool ring_is_valid(const struct ring *ring);
 
 /* The next contiguous free space. Stores its length in bytes, 0 when the ring is full. */
-void *ring_free_span(const struct ring *ring, size_t *length);
+unsigned char *ring_free_span(const struct ring *ring, size_t *length);
 
 /* Says that length bytes were written to the free span. Returns 0; -EINVAL if that is more than the
  * span has, and nothing changed. */
 int ring_commit(struct ring *ring, size_t length);
 
 /* The oldest contiguous bytes. Stores their number, 0 when the ring is empty. */
-const void *ring_used_span(const struct ring *ring, size_t *length);
+const unsigned char *ring_used_span(const struct ring *ring, size_t *length);
 
 /* Says that the oldest length bytes are done with. Returns 0; -EINVAL if that is more than the span
  * has, and nothing changed. */

@@ -2,8 +2,6 @@
 
 #include "echod/reflection.h"
 
-#include <string.h>
-
 void
 reflector_ports_refuse(struct reflector_ports *ports, uint16_t port)
 {
@@ -25,7 +23,19 @@ is_refused(const struct reflector_ports *ports, uint16_t port)
 void
 reflector_ports_init(struct reflector_ports *ports)
 {
-	*ports = (struct reflector_ports){0};
+	/*@ loop invariant 0 <= i <= REFLECTOR_PORT_WORDS;
+	    loop invariant \forall integer w; 0 <= w < i ==> ports->refused[w] == 0;
+	    loop assigns i, ports->refused[0 .. REFLECTOR_PORT_WORDS - 1];
+	    loop variant REFLECTOR_PORT_WORDS - i;
+	*/
+	for (unsigned i = 0; i < REFLECTOR_PORT_WORDS; i++)
+		ports->refused[i] = 0;
+	/*@ loop invariant 0 <= port <= UINT16_MAX + 1;
+	    loop invariant \forall integer p; 0 <= p <= UINT16_MAX ==>
+	      (port_is_refused(ports, p) <==> p < port && port_is_dangerous(p));
+	    loop assigns port, ports->refused[0 .. REFLECTOR_PORT_WORDS - 1];
+	    loop variant UINT16_MAX + 1 - port;
+	*/
 	for (unsigned port = 0; port <= UINT16_MAX; port++) {
 		if (reflection_port_refused((uint16_t)port))
 			reflector_ports_refuse(ports, (uint16_t)port);
@@ -48,13 +58,13 @@ is_loopback(const struct in6_addr *address)
 static bool
 is_host(const struct in6_addr *address)
 {
-	uint32_t v4;
+	static const struct in6_addr v4_broadcast = {
+	        .s6_addr = {[10] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+	uint8_t first = address->s6_addr[12];
 
-	if (is_v4(address)) {
-		memcpy(&v4, &address->s6_addr[12], sizeof(v4));
-		v4 = ntohl(v4);
-		return v4 >> 24 != 0 && !IN_MULTICAST(v4) && v4 != INADDR_BROADCAST;
-	}
+	if (is_v4(address))
+		return first != 0 && (first < 224 || first > 239) &&
+		       !IN6_ARE_ADDR_EQUAL(address, &v4_broadcast);
 	return !IN6_IS_ADDR_UNSPECIFIED(address) && !IN6_IS_ADDR_MULTICAST(address);
 }
 
@@ -68,8 +78,7 @@ source_is_good(const struct reflector_datagram *datagram)
 static bool
 destination_is_good(const struct reflector_datagram *datagram)
 {
-	return is_host(&datagram->hit) &&
-	       memcmp(&datagram->hit, &datagram->local, sizeof(datagram->hit)) == 0;
+	return is_host(&datagram->hit) && IN6_ARE_ADDR_EQUAL(&datagram->hit, &datagram->local);
 }
 
 enum reflector_verdict

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 void
-ring_init(struct ring *ring, void *bytes, uint32_t size)
+ring_init(struct ring *ring, unsigned char *bytes, uint32_t size)
 {
 	*ring = (struct ring){.bytes = bytes, .size = size};
 }
@@ -16,7 +16,7 @@ ring_is_valid(const struct ring *ring)
 }
 
 /* Written so that nothing overflows, however large the ring. */
-void *
+unsigned char *
 ring_free_span(const struct ring *ring, size_t *length)
 {
 	uint32_t to_end = ring->size - ring->head;
@@ -41,7 +41,7 @@ ring_commit(struct ring *ring, size_t length)
 	return 0;
 }
 
-const void *
+const unsigned char *
 ring_used_span(const struct ring *ring, size_t *length)
 {
 	uint32_t to_end = ring->size - ring->head;
