@@ -70,9 +70,15 @@ close_for(struct acceptor *acceptor, enum gate reason, struct ev_timer *timer, u
 static void
 acceptor_on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-	(void)loop;
+	struct acceptor *acceptor = timer->data;
+
 	(void)events;
-	open_gate(timer->data, GATE_PAUSED);
+	if (!(acceptor->closed & GATE_PAUSED))
+		return;
+	open_gate(acceptor, GATE_PAUSED);
+	/* Should epoll refuse a listener, libev tells only after a wait: a short one, then. */
+	ev_timer_set(timer, 0, 0);
+	ev_timer_start(loop, timer);
 }
 
 static void

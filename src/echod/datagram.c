@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum {
@@ -19,6 +20,7 @@ enum {
 	DATAGRAM_SIZE = 65536,
 	/* 64 KiB apart, the beginnings of all buffers would share a few lines of the cache. */
 	DATAGRAM_STRIDE = DATAGRAM_SIZE + 3 * 64,
+	PAUSE_MS = 100,
 	LOOPBACK_IFINDEX = 1, /* in every network namespace */
 	/* What a datagram of a few bytes takes of a receive buffer (its truesize). */
 	SMALL_DATAGRAM_CHARGE = 832,
@@ -49,7 +51,8 @@ struct datagrams {
 	struct batch *batch;
 	struct source_tokens *tokens;
 	struct reflector_ports ports;
-	struct log_limit excess_limit, epoll_limit;
+	struct log_limit excess_limit, fail_limit;
+	struct ev_timer pause; /* after a failure that would otherwise be tried without an end */
 	size_t n_sockets;
 	struct datagram_socket sockets[];
 };
@@ -102,8 +105,7 @@ judge(const struct datagrams *datagrams, const struct msghdr *message, const str
 	        .source_port = address_port(from),
 	        /* without all of the control messages, boundaries and addresses are not known */
 	        .truncated = message->msg_flags & (MSG_TRUNC | MSG_CTRUNC),
-	        /* 0: queued before the socket was handed over, past the kernel's check for martians
-	         */
+	        /* 0: queued before the socket was handed over, past the check for martians */
 	        .on_loopback = arrival->interface == LOOPBACK_IFINDEX || arrival->interface == 0,
 	};
 
@@ -201,6 +203,32 @@ log_excess(struct datagrams *datagrams, const struct address *from)
 	        address_format(from, text, sizeof(text)));
 }
 
+static void
+pause_receiving(struct datagrams *datagrams, const char *reason)
+{
+	log_limited(&datagrams->fail_limit, LOG_WARNING,
+	        "PAUSE: proto=udp receiving stops for %d ms: %s", PAUSE_MS, reason);
+	for (size_t i = 0; i < datagrams->n_sockets; i++)
+		ev_io_stop(datagrams->loop, &datagrams->sockets[i].watcher);
+	ev_now_update(datagrams->loop);
+	ev_timer_set(&datagrams->pause, PAUSE_MS / 1000., 0);
+	ev_timer_start(datagrams->loop, &datagrams->pause);
+}
+
+static void
+datagrams_on_start(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct datagrams *datagrams = timer->data;
+
+	(void)events;
+	for (size_t i = 0; i < datagrams->n_sockets; i++) {
+		struct ev_io *watcher = &datagrams->sockets[i].watcher;
+
+		ev_io_set(watcher, watcher->fd, EV_READ); /* or libev takes it as unchanged */
+		ev_io_start(loop, watcher);
+	}
+}
+
 /* At most one batch a turn: datagrams never keep connections waiting. */
 static void
 datagrams_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
@@ -211,11 +239,9 @@ datagrams_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 	uint64_t now_ns = 0;
 	int received;
 
+	(void)loop;
 	if (events & EV_ERROR) { /* epoll refused the socket: the watcher is stopped (ev(3)) */
-		log_limited(&datagrams->epoll_limit, LOG_WARNING,
-		        "FAIL: proto=udp epoll does not take the socket; it is tried again");
-		ev_io_set(watcher, watcher->fd, EV_READ); /* or libev takes it as unchanged */
-		ev_io_start(loop, watcher);
+		pause_receiving(datagrams, "epoll does not take the socket");
 		return;
 	}
 	fit_control_room(batch, socket);
@@ -223,6 +249,8 @@ datagrams_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 	if (received < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			datagrams->stats->udp_receive_errors++;
+		if (errno == ENOMEM || errno == ENOBUFS)
+			pause_receiving(datagrams, strerror(errno));
 		return;
 	}
 	batch->excess = NULL;
@@ -305,7 +333,6 @@ serve(struct datagrams *datagrams, const struct listener *listener)
 	}
 	ev_io_init(&socket->watcher, datagrams_on_readable, listener->listen_fd, EV_READ);
 	socket->watcher.data = datagrams;
-	ev_io_start(datagrams->loop, &socket->watcher);
 }
 
 struct datagrams *
@@ -336,6 +363,9 @@ datagrams_new(struct ev_loop *loop, struct stats *stats, const struct options *o
 	for (size_t i = 0; i < listeners->count; i++)
 		if (listeners->all[i].type == SOCK_DGRAM)
 			serve(datagrams, &listeners->all[i]);
+	ev_timer_init(&datagrams->pause, datagrams_on_start, 0, 0);
+	datagrams->pause.data = datagrams;
+	datagrams_on_start(loop, &datagrams->pause, 0);
 	return datagrams;
 }
 
@@ -346,6 +376,7 @@ datagrams_free(struct datagrams *datagrams)
 		return;
 	for (size_t i = 0; i < datagrams->n_sockets; i++)
 		ev_io_stop(datagrams->loop, &datagrams->sockets[i].watcher);
+	ev_timer_stop(datagrams->loop, &datagrams->pause);
 	source_tokens_free(datagrams->tokens);
 	pool_unmap(datagrams->batch, sizeof(*datagrams->batch));
 	free(datagrams);
@@ -363,8 +394,8 @@ datagrams_update_stats(struct datagrams *datagrams)
 		if (getsockopt(socket->watcher.fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0 ||
 		        length < sizeof(info))
 			continue;
-		/* it may wrap around */
-		datagrams->stats->kernel_drops += info[SK_MEMINFO_DROPS] - socket->drops;
+		datagrams->stats->kernel_drops +=
+		        info[SK_MEMINFO_DROPS] - socket->drops; /* wraps */
 		socket->drops = info[SK_MEMINFO_DROPS];
 	}
 }
