@@ -210,7 +210,6 @@ pause_receiving(struct datagrams *datagrams, const char *reason)
 	        "PAUSE: proto=udp receiving stops for %d ms: %s", PAUSE_MS, reason);
 	for (size_t i = 0; i < datagrams->n_sockets; i++)
 		ev_io_stop(datagrams->loop, &datagrams->sockets[i].watcher);
-	ev_now_update(datagrams->loop);
 	ev_timer_set(&datagrams->pause, PAUSE_MS / 1000., 0);
 	ev_timer_start(datagrams->loop, &datagrams->pause);
 }
