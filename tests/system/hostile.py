@@ -4,11 +4,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 import unittest
 
 import harness
+from peers import connect, converse, receive
 
 BENCH = os.environ.get("ECHOD_BENCH", "")
 LONG = os.environ.get("ECHOD_LONG") == "1"
@@ -60,3 +62,55 @@ class Watched(harness.Daemon):
         kinds = collections.Counter(line.split(":")[0] for line in self.lines.all if not WANTED.match(line))
         if kind is None and any(count > most for count in kinds.values()):
             raise AssertionError(f"in {most - 2:.0f} s: {kinds}\n" + "\n".join(self.lines.all[:20]))
+
+
+def zero_windows(port):
+    """The connections at this local port whose peers take nothing: the kernel only probes (ss(8))."""
+    listed = subprocess.run(["ss", "-tnoH", f"sport = :{port}"], check=True, capture_output=True, text=True)
+    return listed.stdout.count("timer:(persist")
+
+
+class Reader:
+    """Sends without reading, reads when told to, and compares all of it."""
+
+    def __init__(self, port, data):
+        self.peer = connect(port, receive_buffer=2048, send_buffer=8192)
+        self.data, self.sent, self.got = memoryview(data), 0, 0
+
+    def push(self):
+        """Sends what goes; returns whether anything did."""
+        self.peer.setblocking(False)
+        before = self.sent
+        try:
+            while self.sent < len(self.data):
+                self.sent += self.peer.send(self.data[self.sent:self.sent + 65536])
+        except BlockingIOError:
+            pass
+        finally:
+            self.peer.settimeout(harness.DEADLINE)
+        return self.sent > before
+
+    def read(self, size):
+        part = receive(self.peer, size)
+        assert part == self.data[self.got:self.got + size], f"other bytes came back after {self.got}"
+        self.got += size
+
+    def catch_up(self):
+        self.read(self.sent - self.got)
+
+    def finish(self):
+        """All that is left, and the end of the stream."""
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.catch_up()
+        rest = self.data[self.sent:]
+        assert converse(self.peer, rest) == rest, "other bytes came back at the end"
+        self.peer.close()
+
+
+def push_until_stuck(port, readers):
+    """Until no kernel takes more: the window of every reader is closed."""
+    def stuck():
+        moved = [reader.push() for reader in readers]
+        return not any(moved) and zero_windows(port) >= len(readers)
+
+    harness.wait_until(stuck, "all windows to be closed")

@@ -3,13 +3,12 @@ import errno
 import re
 import signal
 import socket
-import subprocess
 import time
 import unittest
 
 import harness
 import proc
-from hostile import LONG, Bystanders, Watched
+from hostile import LONG, Bystanders, Reader, Watched, push_until_stuck
 from peers import connect, converse, echo, ending, payload, receive, receive_all, reset
 
 RING = 64 << 10
@@ -19,58 +18,7 @@ def setUpModule():
     harness.own_network()
 
 
-def zero_windows(port):
-    """The connections at this local port whose peers take nothing: the kernel only probes (ss(8))."""
-    listed = subprocess.run(["ss", "-tnoH", f"sport = :{port}"], check=True, capture_output=True, text=True)
-    return listed.stdout.count("timer:(persist")
-
-
-class Reader:
-    """Sends without reading, reads when told to, and compares all of it."""
-
-    def __init__(self, port, data):
-        self.peer = connect(port, receive_buffer=2048, send_buffer=8192)
-        self.data, self.sent, self.got = memoryview(data), 0, 0
-
-    def push(self):
-        """Sends what goes; returns whether anything did."""
-        self.peer.setblocking(False)
-        before = self.sent
-        try:
-            while self.sent < len(self.data):
-                self.sent += self.peer.send(self.data[self.sent:self.sent + 65536])
-        except BlockingIOError:
-            pass
-        finally:
-            self.peer.settimeout(harness.DEADLINE)
-        return self.sent > before
-
-    def read(self, size):
-        part = receive(self.peer, size)
-        assert part == self.data[self.got:self.got + size], f"other bytes came back after {self.got}"
-        self.got += size
-
-    def catch_up(self):
-        self.read(self.sent - self.got)
-
-    def finish(self):
-        """All that is left, and the end of the stream."""
-        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.catch_up()
-        rest = self.data[self.sent:]
-        assert converse(self.peer, rest) == rest, "other bytes came back at the end"
-        self.peer.close()
-
-
 class Hostile(unittest.TestCase):
-    def push_until_stuck(self, port, readers):
-        """Until nothing is to be had from the kernels: every peer's window is closed."""
-        def stuck():
-            moved = [reader.push() for reader in readers]
-            return not any(moved) and zero_windows(port) >= len(readers)
-
-        harness.wait_until(stuck, "all windows to be closed")
-
     def test_readers_of_one_byte_a_second(self):
         """In the short run without the seconds: what counts is that they always have bytes coming."""
         count, memory, rounds = 60, 16 * RING, 120 if LONG else 10
@@ -79,7 +27,7 @@ class Hostile(unittest.TestCase):
             empty = proc.resident(daemon.pid)
             readers = [Reader(daemon.tcp, payload(1 << 20, seed)) for seed in range(count)]
             with Bystanders(daemon.tcp):
-                self.push_until_stuck(daemon.tcp, readers)
+                push_until_stuck(daemon.tcp, readers)
                 for _ in range(rounds):
                     start = time.monotonic()
                     for reader in readers:
@@ -108,7 +56,7 @@ class Hostile(unittest.TestCase):
                 readers = [Reader(daemon.tcp, payload(4 << 20, seed)) for seed in range(8)]
                 with Bystanders(daemon.tcp):
                     for _ in range(3):
-                        self.push_until_stuck(daemon.tcp, readers)
+                        push_until_stuck(daemon.tcp, readers)
                         if LONG:
                             time.sleep(70)  # the kernel's probes come ever more seldom
                         for reader in readers:
