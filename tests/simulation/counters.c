@@ -1,6 +1,6 @@
 #include "counters.h"
 
-#include "peers.h"
+#include "oracle.h"
 #include "trace.h"
 #include "udp.h"
 
@@ -113,11 +113,9 @@ check_connections(const char *stats)
 {
 	uint64_t received = state.received, sent = state.sent, rings = 0;
 
-	for (uint32_t i = 0; i < peers_count(); i++) {
-		const struct stream *s = peers_stream(i);
+	for (uint32_t i = 0; i < oracle_open(); i++) {
+		const struct stream *s = oracle_stream(i);
 
-		if (s->peer_fd < 0)
-			continue;
 		received += s->read;
 		sent += s->sent;
 		rings += stream_held(s) > 0;
@@ -180,10 +178,10 @@ check_datagrams(const char *stats)
 }
 
 void
-counters_check(const char *stats, uint32_t open)
+counters_check(const char *stats)
 {
 	state.seen++;
-	check(stats, "tcp_open", open);
+	check(stats, "tcp_open", oracle_open());
 	check(stats, "tcp_accepted", state.accepted);
 	check(stats, "tcp_refused_source", state.refused);
 	check(stats, "tcp_accept_errors", state.errors);

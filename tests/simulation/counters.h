@@ -21,8 +21,8 @@ void counters_on_bytes(uint64_t received, uint64_t sent);
 
 void counters_on_log_lost(void);
 
-/* Checks a STATS line; so many connections are open now. */
-void counters_check(const char *stats, uint32_t open);
+/* Checks a STATS line. */
+void counters_check(const char *stats);
 
 /* How many lines have been checked. */
 uint32_t counters_seen(void);

@@ -26,6 +26,7 @@
  */
 #include "clock.h"
 #include "daemon.h"
+#include "parcel.h"
 #include "stream.h"
 #include "trace.h"
 
@@ -194,6 +195,7 @@ main(int argc, char **argv)
 	at = mmap(NULL, JOBS_MOST * sizeof(*at), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 	        -1, 0);
 	stream_make_bytes();
+	parcel_make_bytes();
 	code = run_seeds(&work);
 	if (code == EXIT_SUCCESS)
 		printf("%llu seeds from %llu: nothing wrong\n", (unsigned long long)work.count,

@@ -18,7 +18,9 @@
 
 static struct {
 	const struct options *options;
-	uint32_t limit, open;
+	uint32_t limit;
+	struct stream *open[PEERS_MOST + 1]; /* and perhaps one that is to be refused */
+	uint32_t n_open;
 	bool stopping, stop_now;
 	uint64_t stop_ns;        /* when the signal came */
 	uint64_t drain_ns;       /* at the end of the turn in which it was handled, 0 before */
@@ -49,7 +51,13 @@ oracle_begin(const struct options *options, uint32_t limit)
 uint32_t
 oracle_open(void)
 {
-	return state.open;
+	return state.n_open;
+}
+
+const struct stream *
+oracle_stream(uint32_t index)
+{
+	return state.open[index];
 }
 
 uint32_t
@@ -79,11 +87,8 @@ has_its_share(const struct stream *newcomer)
 
 	if (!state.options->max_connections_per_source)
 		return false;
-	for (uint32_t i = 0; i < peers_count(); i++) {
-		const struct stream *s = peers_stream(i);
-
-		open += s != newcomer && s->peer_fd >= 0 && same_source(s, newcomer);
-	}
+	for (uint32_t i = 0; i < state.n_open; i++)
+		open += same_source(state.open[i], newcomer);
 	return open >= state.options->max_connections_per_source;
 }
 
@@ -117,11 +122,14 @@ oracle_on_accept_call(void)
 void
 oracle_on_accept(struct stream *s)
 {
-	expect(state.open < state.limit, "a connection is accepted beyond the limit of %u",
+	expect(state.n_open < state.limit, "a connection is accepted beyond the limit of %u",
 	        state.limit);
 	spend_token();
 	s->refused = has_its_share(s);
-	state.open += !s->refused;
+	if (!s->refused) {
+		s->place = state.n_open;
+		state.open[state.n_open++] = s;
+	}
 	counters_on_accept(s->refused);
 	state.progress = true;
 }
@@ -154,7 +162,7 @@ oracle_on_accept_error(int error)
 void
 oracle_on_listener_close(const struct waiting *waiting)
 {
-	expect(waiting->handed_over || waiting->count == 0 || state.open == state.limit ||
+	expect(waiting->handed_over || waiting->count == 0 || state.n_open == state.limit ||
 	                state.accept_failed || !state.stopping,
 	        "%u connections that wait are not taken in before the listener is closed",
 	        waiting->count);
@@ -190,7 +198,7 @@ reasons_for(const struct stream *s)
 	if (o->stall_timeout && s->blocked && quiet_ms >= o->stall_timeout)
 		reasons |= 1u << CLOSE_STALLED;
 	if (o->idle_timeout_full && !s->blocked && quiet_ms >= o->idle_timeout_full &&
-	        state.open == state.limit && waiting_count() > 0)
+	        state.n_open == state.limit && waiting_count() > 0)
 		reasons |= 1u << CLOSE_FULL;
 	if (state.stop_now ||
 	        (state.stopping && clock_now() >= state.stop_ns + o->drain_timeout * MS))
@@ -218,10 +226,10 @@ check_exit_line(const struct stream *s)
 static void
 check_longest_idle(const struct stream *s)
 {
-	for (uint32_t i = 0; i < peers_count(); i++) {
-		const struct stream *other = peers_stream(i);
+	for (uint32_t i = 0; i < state.n_open; i++) {
+		const struct stream *other = state.open[i];
 
-		expect(other->peer_fd < 0 || other->blocked || other->told ||
+		expect(other->blocked || other->told ||
 		                other->moved_awake + 2 * S >= s->moved_awake,
 		        "descriptor %d gives way, but %d is idle longer", s->peer_fd,
 		        other->peer_fd);
@@ -251,7 +259,8 @@ oracle_on_close(struct stream *s)
 		check_longest_idle(s);
 	counters_on_close(reasons);
 	counters_on_bytes(s->read, s->sent);
-	state.open--;
+	state.open[s->place] = state.open[--state.n_open];
+	state.open[s->place]->place = s->place;
 }
 
 static bool
@@ -280,7 +289,7 @@ oracle_on_log(const char *line)
 	char reason[16];
 
 	if (strncmp(line, "STATS: ", 7) == 0)
-		counters_check(line + 7, state.open);
+		counters_check(line + 7);
 	if (strncmp(line, "EXIT: ", 6) != 0)
 		return;
 	expect(!state.has_logged, "two EXIT lines and one close");
@@ -307,34 +316,26 @@ oracle_on_progress(void)
 	state.progress = true;
 }
 
-/* Nobody waits for longer than the timeouts say. */
+/* What a connection is told in a turn ends it in this turn; nobody waits for longer than the
+ * timeouts say. */
 static void
-check_timeouts(void)
+check_open(void)
 {
 	const struct options *o = state.options;
+	uint64_t awake = clock_awake();
 
-	for (uint32_t i = 0; i < peers_count(); i++) {
-		const struct stream *s = peers_stream(i);
+	for (uint32_t i = 0; i < state.n_open; i++) {
+		const struct stream *s = state.open[i];
 		uint64_t timeout = s->blocked ? o->stall_timeout : o->idle_timeout;
-		uint64_t quiet = clock_awake() - s->moved_awake;
+		uint64_t quiet = awake - s->moved_awake;
 		/* a tenth for ticks that come a little late */
 		uint64_t most = timeout * MS * 11 / 10 + LATE + 2 * TICK;
 
-		expect(s->peer_fd < 0 || timeout == 0 || quiet <= most,
+		expect(s->turn != clock_turn() || !s->told,
+		        "descriptor %d: error %d does not end the connection", s->peer_fd, s->told);
+		expect(timeout == 0 || quiet <= most,
 		        "descriptor %d is quiet for %llu ms and not closed", s->peer_fd,
 		        (unsigned long long)(quiet / MS));
-	}
-}
-
-/* What a connection was told in this turn ends it in this turn. */
-static void
-check_told(void)
-{
-	for (uint32_t i = 0; i < peers_count(); i++) {
-		const struct stream *s = peers_stream(i);
-
-		expect(s->peer_fd < 0 || s->refused || s->turn != clock_turn() || !s->told,
-		        "descriptor %d: error %d does not end the connection", s->peer_fd, s->told);
 	}
 }
 
@@ -363,8 +364,6 @@ oracle_on_turn(bool calm)
 	expect(state.turns_without_progress < SPIN_TURNS,
 	        "%d turns of the loop without any progress", SPIN_TURNS);
 	expect(!state.has_logged, "an EXIT line without a close");
-	if (peers_count() <= 64 || clock_turn() % 64 == 0) {
-		check_told();
-		check_timeouts();
-	}
+	if (state.n_open <= 64 || clock_turn() % 64 == 0)
+		check_open();
 }

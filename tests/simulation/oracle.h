@@ -38,7 +38,8 @@ void oracle_on_turn(bool calm);
 /* How many STATS lines have been checked. */
 uint32_t oracle_stats_seen(void);
 
-/* Connections that are open now. */
+/* How many connections are open now, and each of them. */
 uint32_t oracle_open(void);
+const struct stream *oracle_stream(uint32_t index);
 
 #endif

@@ -92,12 +92,6 @@ peers_count(void)
 	return state.n;
 }
 
-const struct stream *
-peers_stream(uint32_t index)
-{
-	return &state.all[index].stream;
-}
-
 /* Every connection comes from a port of its own; there are few hosts, so that sources have many
  * connections each. */
 static struct address

@@ -17,7 +17,8 @@ enum {
 /* So many peers that make so many connections altogether. */
 void peers_begin(uint32_t peers, uint32_t connections);
 
-/* A peer, chosen by chance among those who may have something to do, does it. There has to be one. */
+/* A peer, chosen by chance among those who may have something to do, does it. There has to be one.
+ */
 void peers_step(void);
 
 /* How many may have something to do before the daemon does something. */
@@ -35,9 +36,8 @@ bool peers_done(void);
 /* Whether everybody who came to fill has had an answer. */
 bool peers_filled(void);
 
-/* How many peers there are, and the connection of each. */
+/* How many there are. */
 uint32_t peers_count(void);
-const struct stream *peers_stream(uint32_t index);
 
 /* What the first peer that is not done waits for, to be read by whoever looks for the mistake. */
 const char *peers_explain(void);

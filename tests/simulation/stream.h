@@ -36,6 +36,8 @@ struct stream {
 	bool dead;      /* RST has come, or the retransmissions are over */
 	int error;      /* pending on the socket (SO_ERROR) */
 
+	uint32_t place; /* among those that are open (oracle.c) */
+
 	/* what the daemon has been told and done */
 	int told;                     /* the last errno that ends a connection, or 0 */
 	bool blocked;                 /* the last send left something */
@@ -46,7 +48,8 @@ struct stream {
 	unsigned receives, sends;
 };
 
-/* The daemon has done something that its peer may have waited for. Defined by who plays the peers. */
+/* The daemon has done something that its peer may have waited for. Defined by who plays the peers.
+ */
 void stream_on_moved(struct stream *stream);
 
 /* What the daemon calls: bytes or a negative errno. */

@@ -19,6 +19,7 @@ struct udp {
 	int family;
 	struct parcel all[PARCEL_PORTS];
 	uint32_t first, end;  /* those that wait, counted from the start */
+	uint32_t given;       /* from it on to first: received last */
 	uint64_t received_ns; /* when the daemon took some last, and their tokens */
 };
 
@@ -35,7 +36,6 @@ udp_begin(void)
 {
 	memset(&state, 0, sizeof(state));
 	state.socket.fd = -1;
-	parcel_make_bytes();
 }
 
 void
@@ -57,7 +57,7 @@ void
 udp_close(struct udp *udp)
 {
 	udp->fd = -1;
-	udp->first = udp->end;
+	udp->first = udp->given = udp->end;
 }
 
 uint32_t
@@ -117,8 +117,9 @@ udp_receive(struct udp *udp, struct mmsghdr *messages, unsigned most)
 
 	udp->received_ns = clock_now();
 	/* what the last turn has not answered stays unanswered */
-	for (uint32_t i = 0; i < PARCEL_PORTS; i++)
-		udp->all[i].open = false;
+	for (uint32_t i = udp->given; i < udp->first; i++)
+		udp->all[i % PARCEL_PORTS].open = false;
+	udp->given = udp->first;
 	if (error) {
 		state.count.receive_errors += error != EAGAIN && error != EINTR;
 		return -error;
