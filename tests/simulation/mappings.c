@@ -15,27 +15,21 @@
 #define ASAN_UNPOISON_MEMORY_REGION(memory, length)
 #endif
 
-#define ARENA_SIZE ((size_t)1 << 32)
-
 enum {
-	MAPPINGS_MOST = 64,
-	ENTRIES = 4096,
-	CLEAN_MOST = 1024, /* pages: more of them are faster thrown away than zeroed */
+	SLOTS = 8,       /* of each order */
+	ORDERS = 30,     /* a mapping of order n takes up to 2^n bytes */
+	ENTRIES = 4096,  /* looked at together */
+	ZERO_MOST = 256, /* pages: if more have been touched, new ones from the kernel cost less */
 	PRESENT_OR_SWAPPED = 3,
 };
 
-struct mapping {
-	unsigned char *memory; /* NULL: given back */
-	size_t length;
-};
-
+/* The slots of order n begin at SLOTS << n: those of most runs are the same ones. */
 static struct {
 	unsigned char *arena;
-	size_t used; /* bytes */
 	size_t page;
 	int pagemap_fd;
-	struct mapping all[MAPPINGS_MOST];
-	uint32_t n, count;
+	size_t lengths[ORDERS][SLOTS]; /* of what is mapped; 0: nothing */
+	uint32_t count;
 } state;
 
 void *__real_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset);
@@ -51,13 +45,31 @@ mappings_count(void)
 static void
 make_arena(void)
 {
+	size_t size = (size_t)SLOTS << ORDERS;
+
 	state.page = (size_t)sysconf(_SC_PAGESIZE);
 	state.pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	state.arena = __real_mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
+	state.arena = __real_mmap(NULL, size, PROT_READ | PROT_WRITE,
 	        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	expect(state.arena != MAP_FAILED && state.pagemap_fd >= 0, "no memory to map: %s",
 	        strerror(errno));
-	__real_madvise(state.arena, ARENA_SIZE, MADV_NOHUGEPAGE);
+	__real_madvise(state.arena, size, MADV_NOHUGEPAGE);
+}
+
+static unsigned char *
+slot_at(unsigned order, unsigned slot)
+{
+	return state.arena + ((size_t)(SLOTS + slot) << order);
+}
+
+/* The smallest order that leaves a page unused behind so many bytes. */
+static unsigned
+order_of(size_t length)
+{
+	unsigned order = 64 - (unsigned)__builtin_clzll(length + state.page);
+
+	expect(order < ORDERS, "mmap of %zu bytes: too much for the model", length);
+	return order;
 }
 
 /* Calls each(), if there is one, for every page in a range that has been touched
@@ -69,13 +81,12 @@ for_touched(unsigned char *memory, size_t length, void (*each)(unsigned char *pa
 	size_t pages = (length + state.page - 1) / state.page, touched = 0;
 
 	for (size_t first = 0, n; first < pages; first += n) {
-		size_t size;
+		size_t place = (uintptr_t)memory / state.page + first, size;
 
 		n = pages - first < ENTRIES ? pages - first : ENTRIES;
 		size = n * sizeof(entries[0]);
 		expect(pread(state.pagemap_fd, entries, size,
-		               (off_t)(((uintptr_t)memory / state.page + first) *
-		                       sizeof(entries[0]))) == (ssize_t)size,
+		               (off_t)(place * sizeof(entries[0]))) == (ssize_t)size,
 		        "/proc/self/pagemap: %s", strerror(errno));
 		for (size_t i = 0; i < n; i++) {
 			if (!(entries[i] >> 62 & PRESENT_OR_SWAPPED))
@@ -93,9 +104,11 @@ mappings_resident(void)
 {
 	size_t pages = 0;
 
-	for (uint32_t i = 0; i < state.n; i++)
-		if (state.all[i].memory)
-			pages += for_touched(state.all[i].memory, state.all[i].length, NULL);
+	for (unsigned order = 0; order < ORDERS; order++)
+		for (unsigned i = 0; i < SLOTS; i++)
+			if (state.lengths[order][i])
+				pages += for_touched(
+				        slot_at(order, i), state.lengths[order][i], NULL);
 	return pages * state.page;
 }
 
@@ -112,70 +125,58 @@ zero_page(unsigned char *page)
 	zero(page, state.page);
 }
 
-/* All is given back: the next run finds it as if nobody had used it. */
-static void
-clean(void)
-{
-	if (for_touched(state.arena, state.used, zero_page) > CLEAN_MOST)
-		__real_madvise(state.arena, state.used, MADV_DONTNEED);
-	ASAN_POISON_MEMORY_REGION(state.arena, state.used);
-	state.used = 0;
-	state.n = 0;
-}
-
 WRAP(void *, mmap, void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
+	unsigned order, slot = 0;
 	unsigned char *memory;
-	size_t room;
 
 	if (!calls_simulated())
 		return __real_mmap(at, length, protection, flags, fd, offset);
+	expect(!at && protection == (PROT_READ | PROT_WRITE) && (flags & MAP_ANONYMOUS) &&
+	                (flags & MAP_PRIVATE) && fd == -1 && offset == 0 && length > 0,
+	        "mmap of something else than memory");
 	if (!state.arena)
 		make_arena();
-	memory = state.arena + state.used;
-	/* an unused page lies between two mappings */
-	room = (length + state.page - 1) / state.page * state.page + state.page;
-	expect(!at && protection == (PROT_READ | PROT_WRITE) && (flags & MAP_ANONYMOUS) &&
-	                (flags & MAP_PRIVATE) && fd == -1 && offset == 0,
-	        "mmap of something else than memory");
-	expect(state.n < MAPPINGS_MOST && room <= ARENA_SIZE - state.used,
-	        "mmap of %zu bytes: too much for the model", length);
-	ASAN_UNPOISON_MEMORY_REGION(memory, length);
-	ASAN_POISON_MEMORY_REGION(memory + length, room - length);
-	state.used += room;
-	state.all[state.n++] = (struct mapping){memory, length};
+	order = order_of(length);
+	while (slot < SLOTS && state.lengths[order][slot])
+		slot++;
+	expect(slot < SLOTS, "mmap of %zu bytes: too many for the model", length);
+	state.lengths[order][slot] = length;
 	state.count++;
+	memory = slot_at(order, slot);
+	ASAN_UNPOISON_MEMORY_REGION(memory, length);
+	ASAN_POISON_MEMORY_REGION(memory + length, state.page);
 	return memory;
 }
 
 WRAP(int, munmap, void *memory, size_t length)
 {
-	uint32_t i = 0;
+	unsigned order, slot = 0;
 
 	if (!calls_simulated())
 		return __real_munmap(memory, length);
-	while (i < state.n && state.all[i].memory != memory)
-		i++;
-	expect(i < state.n, "munmap of what is not mapped");
-	expect(state.all[i].length == length, "munmap of %zu bytes, not %zu", length,
-	        state.all[i].length);
+	order = order_of(length);
+	while (slot < SLOTS && slot_at(order, slot) != memory)
+		slot++;
+	expect(slot < SLOTS && state.lengths[order][slot] == length,
+	        "munmap of %zu bytes that are not mapped", length);
+	state.lengths[order][slot] = 0;
+	state.count--;
+	/* the next run finds it as if nobody had used it */
+	if (for_touched(memory, length, NULL) > ZERO_MOST)
+		__real_madvise(memory, length, MADV_DONTNEED);
+	else
+		for_touched(memory, length, zero_page);
 	ASAN_POISON_MEMORY_REGION(memory, length);
-	state.all[i].memory = NULL;
-	if (--state.count == 0)
-		clean();
 	return 0;
 }
 
 /* Memory that is not needed any more is zero when it is looked at again. */
 WRAP(int, madvise, void *memory, size_t length, int advice)
 {
-	unsigned char *from = memory;
-
-	expect(from >= state.arena && from + length <= state.arena + state.used,
-	        "madvise of what is not mapped");
 	expect(advice == MADV_DONTNEED || advice == MADV_DONTDUMP || advice == MADV_NOHUGEPAGE,
 	        "madvise of %d", advice);
 	if (advice == MADV_DONTNEED)
-		zero(from, length);
+		zero(memory, length);
 	return 0;
 }

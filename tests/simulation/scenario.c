@@ -279,13 +279,16 @@ go_on(void)
 	}
 }
 
-/* As if so many steps were given to peers at random, most of which have nothing to do. */
+/* As if so many steps were given to peers at random, most of which have nothing to do. After the
+ * storm there is always one for somebody who has. */
 static void
 peers_go_on(void)
 {
 	uint64_t steps = (uint64_t)state.scenario.steps * peers_awake();
 
 	steps = (steps + random_below(peers_count())) / peers_count();
+	if (steps == 0 && state.phase != STORM)
+		steps = 1;
 	for (; steps > 0 && peers_awake() > 0; steps--)
 		peers_step();
 	if (random_one_in(state.scenario.datagrams) && state.phase == STORM)
