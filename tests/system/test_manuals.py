@@ -22,11 +22,14 @@ def in_help(program):
 
 
 def in_page(name):
-    """Options of a page's section OPTIONS: name to (letter, value, description on one line)."""
+    """Options of a page's section OPTIONS, each there once: name to (letter, value, description on one line)."""
     with open(os.path.join(PAGES, name), encoding="utf-8") as page:
         section = re.search(r"^# OPTIONS\n(.*?)^# ", page.read(), re.M | re.S).group(1)
-    return {option: (letter, value, " ".join(words.replace("*", "").replace("_", "").split()))
-            for letter, option, value, words in IN_PAGE.findall(section)}
+    found = [(option, (letter, value, " ".join(words.replace("*", "").replace("_", "").split())))
+             for letter, option, value, words in IN_PAGE.findall(section)]
+    if len(dict(found)) < len(found):
+        raise AssertionError(f"{name} describes an option twice: {[option for option, _ in found]}")
+    return dict(found)
 
 
 class Manuals(unittest.TestCase):

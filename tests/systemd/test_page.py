@@ -32,6 +32,19 @@ class Page(unittest.TestCase):
             self.assertTrue(os.path.exists(os.path.join(folder, "".join(unit) + ".in")), unit)
 
 
+    def test_the_command_that_reserves_the_port_adds_to_the_list(self):
+        command = re.search(r"^```\n(.*reserved_ports=.*?)^```$", page(), re.M | re.S).group(1)
+        harness.own_network()
+        path = "/proc/sys/net/ipv4/ip_local_reserved_ports"
+        for before, after in (("", "50007"), ("8080,9000-9005", "8080,9000-9005,50007")):
+            with self.subTest(before=before):
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(before + "\n")
+                subprocess.run(["sh", "-ec", command], check=True, stdout=subprocess.DEVNULL)
+                with open(path, encoding="ascii") as file:
+                    self.assertEqual(file.read().strip(), after)
+
+
 class Completion(unittest.TestCase):
     def complete(self, word):
         script = ('source "$1"; COMP_WORDS=("$2" "$3"); COMP_CWORD=1; compopt() { :; }; _echod "$2"; '
