@@ -42,6 +42,11 @@ add_link_flags_if_known(
 	-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen
 	-Wl,--as-needed -Wl,--no-copy-dt-needed-entries)
 
+if(ECHOD_FUZZ)
+	# what libFuzzer steers by; each fuzzer links its engine, -fsanitize=fuzzer
+	add_compile_options(-fsanitize=fuzzer-no-link)
+	add_link_options(-fsanitize=fuzzer-no-link)
+endif()
 if(ECHOD_SANITIZE)
 	add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
 		-fno-omit-frame-pointer)

@@ -1,0 +1,156 @@
+/* Any command line of the three programs: read or refused in one line, with every number within
+ * its bounds, and the same when read again. */
+#include "fuzz.h"
+
+#include "echod/bench/options.h"
+#include "echod/client/options.h"
+#include "echod/options.h"
+
+enum {
+	MOST_ARGUMENTS = 32,
+	PROBLEM_SIZE = 512,
+};
+
+/* As main() has it, and once more for getopt, which puts operands behind options. */
+struct line {
+	int argc;
+	char *argv[MOST_ARGUMENTS + 2], *order[MOST_ARGUMENTS + 2];
+	char problem[PROBLEM_SIZE];
+};
+
+/* --help and --version are long, and of no interest here. */
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	EXPECT(freopen("/dev/null", "w", stdout));
+	return 0;
+}
+
+static void
+begin(struct line *line)
+{
+	memcpy(line->order, line->argv, sizeof(line->order));
+	memset(line->problem, 0xff, sizeof(line->problem));
+}
+
+static void
+expect_explained(const struct line *line, enum option_outcome outcome)
+{
+	if (outcome != OPTIONS_WRONG)
+		return;
+	EXPECT(memchr(line->problem, '\0', sizeof(line->problem)));
+	EXPECT(line->problem[0] != '\0');
+}
+
+/* Within [least, most]: what --help promises. */
+static void
+expect_in(uint64_t value, uint64_t least, uint64_t most)
+{
+	EXPECT(value >= least && value <= most);
+}
+
+static void
+expect_or_zero(uint64_t value, uint64_t least, uint64_t most)
+{
+	if (value != 0)
+		expect_in(value, least, most);
+}
+
+static void
+expect_bounds(const struct options *o)
+{
+	const uint64_t year_ms = UINT64_C(365) * 86400 * 1000;
+	struct address address;
+
+	expect_in(o->port, 0, 65535);
+	expect_in(o->max_connections, 0, 100000000);
+	expect_in(o->max_connections_per_source, 0, UINT32_MAX);
+	expect_in(o->accept_rate, 0, 1000000000);
+	expect_in(o->buffer_size, 4096, UINT64_C(1) << 30);
+	expect_in(o->buffer_memory, 0, UINT64_C(1) << 40);
+	expect_or_zero(o->idle_timeout, 100, year_ms);
+	expect_or_zero(o->idle_timeout_full, 100, year_ms);
+	expect_or_zero(o->stall_timeout, 100, year_ms);
+	expect_or_zero(o->keepalive, 1000, 32767000);
+	expect_in(o->drain_timeout, 0, year_ms / 365);
+	expect_or_zero(o->exit_idle_time, 1000, year_ms);
+	expect_in(o->udp_rate, 0, 10000000);
+	for (size_t i = 0; i < o->n_listen; i++)
+		EXPECT(address_parse(o->listen[i], 0, &address) == 0);
+	for (size_t i = 0; i < o->udp_allowed.count; i++)
+		EXPECT(o->udp_allowed.ports[i] > 0);
+	EXPECT(!o->no_tcp || !o->no_udp);
+	EXPECT(o->io == IO_AUTO || o->io == IO_DIRECT || o->io == IO_BATCH);
+}
+
+static void
+read_daemon(struct line *line)
+{
+	char first_problem[PROBLEM_SIZE];
+	enum option_outcome outcome;
+	struct options first, again;
+
+	begin(line);
+	outcome = options_read(&first, line->argc, line->order, line->problem, PROBLEM_SIZE);
+	expect_explained(line, outcome);
+	memcpy(first_problem, line->problem, sizeof(first_problem));
+	if (outcome == OPTIONS_READ)
+		expect_bounds(&first);
+
+	begin(line);
+	EXPECT(options_read(&again, line->argc, line->order, line->problem, PROBLEM_SIZE) ==
+	        outcome);
+	EXPECT(outcome != OPTIONS_WRONG || strcmp(line->problem, first_problem) == 0);
+	EXPECT(first.given == again.given && first.n_listen == again.n_listen);
+	EXPECT(options_listening(&first) == options_listening(&again));
+	options_free(&first);
+	options_free(&again);
+}
+
+static void
+read_client(struct line *line)
+{
+	struct client_options options;
+
+	begin(line);
+	expect_explained(line, client_options_read(&options, line->argc, line->order, line->problem,
+	                               PROBLEM_SIZE));
+}
+
+static void
+read_bench(struct line *line)
+{
+	struct bench_options options;
+
+	begin(line);
+	expect_explained(line,
+	        bench_options_read(&options, line->argc, line->order, line->problem, PROBLEM_SIZE));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = {data, size};
+	uint8_t program = input_byte(&input);
+	struct line line = {.argc = 1, .argv = {strdup("echo")}};
+
+	EXPECT(line.argv[0]);
+	while (input.left > 0 && line.argc <= MOST_ARGUMENTS)
+		line.argv[line.argc++] = input_text(&input);
+	switch (program % 4) {
+	case 0:
+		read_client(&line);
+		break;
+	case 1:
+		read_bench(&line);
+		break;
+	default:
+		read_daemon(&line);
+		break;
+	}
+	for (int i = 0; i < line.argc; i++)
+		free(line.argv[i]);
+	return 0;
+}
