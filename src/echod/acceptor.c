@@ -67,6 +67,14 @@ close_for(struct acceptor *acceptor, enum gate reason, struct ev_timer *timer, u
 	ev_timer_start(acceptor->config.loop, timer);
 }
 
+/* Should epoll refuse a socket, libev tells only after its next wait: a short one, then. */
+static void
+wait_shortly(struct ev_loop *loop, struct ev_timer *timer)
+{
+	ev_timer_set(timer, 0, 0);
+	ev_timer_start(loop, timer);
+}
+
 static void
 acceptor_on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
@@ -76,9 +84,7 @@ acceptor_on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
 	if (!(acceptor->closed & GATE_PAUSED))
 		return;
 	open_gate(acceptor, GATE_PAUSED);
-	/* Should epoll refuse a listener, libev tells only after a wait: a short one, then. */
-	ev_timer_set(timer, 0, 0);
-	ev_timer_start(loop, timer);
+	wait_shortly(loop, timer);
 }
 
 static void
@@ -234,6 +240,7 @@ acceptor_new(const struct acceptor_config *config, struct listeners *listeners)
 		acceptor->n_doors++;
 	}
 	open_gate(acceptor, 0);
+	wait_shortly(config->loop, &acceptor->pause);
 	return acceptor;
 }
 

@@ -317,7 +317,5 @@ server_free(struct server *server)
 void
 server_run(struct server *server)
 {
-	/* Should epoll refuse a socket, libev tells only after a wait: not after a long one. */
-	ev_run(server->loop, EVRUN_NOWAIT);
 	ev_run(server->loop, 0);
 }
