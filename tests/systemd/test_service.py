@@ -9,11 +9,12 @@ import time
 import unittest
 
 import harness
-from container import Container
+from container import Container, output
 
 PORT = 50007
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
-PACKETS = [(kind, family) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM) for family in HOSTS]
+TYPES = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+PACKETS = [(kind, family) for kind in TYPES for family in HOSTS]
 UNITS = ("echod.socket", "echod-udp.socket", "echod.service")
 OPTIONS = "/etc/default/echod"
 
@@ -214,8 +215,8 @@ class Service(unittest.TestCase):
             sock.close()
 
     def test_stopping_one_socket_leaves_the_other_served(self):
-        for number, kind in enumerate((socket.SOCK_STREAM, socket.SOCK_DGRAM)):
-            other = (socket.SOCK_DGRAM, socket.SOCK_STREAM)[number]
+        for number, kind in enumerate(TYPES):
+            other = TYPES[1 - number]
             with self.subTest(stopped=UNITS[number]):
                 one_echo(kind)
                 one_echo(other)
@@ -285,13 +286,24 @@ class Service(unittest.TestCase):
         self.assertEqual(machine.show("echod.service", "Result"), "success")
 
     def test_port_7_without_privileges(self):
-        machine.run("mkdir", "-p", "/run/systemd/system/echod.socket.d")
-        machine.run("cp", "/usr/share/doc/echod/examples/port-7.conf", "/run/systemd/system/echod.socket.d/")
-        machine.run("systemctl", "daemon-reload")
-        machine.run("systemctl", "restart", "echod.socket")
-        one_echo(port=7)
-        with self.assertRaises(ConnectionRefusedError):
-            one_echo()
+        """UDP by the same drop-in, as it says itself."""
+        for unit, listen, kind in zip(UNITS, ("ListenStream", "ListenDatagram"), TYPES):
+            machine.run("sh", "-ec", f"""
+                mkdir -p /run/systemd/system/{unit}.d
+                sed s/ListenStream/{listen}/ /usr/share/doc/echod/examples/port-7.conf \
+                    >/run/systemd/system/{unit}.d/port-7.conf
+                systemctl daemon-reload
+                systemctl restart {unit}""")
+            one_echo(kind, port=7)
+            with self.assertRaises(ConnectionRefusedError):
+                one_echo(kind)
+
+    def test_the_sockets_are_as_the_units_say(self):
+        one_echo()
+        listening = output("ss", "-Hlnt", f"sport = :{PORT}").split()
+        self.assertEqual(listening[2:4], ["4096", f"*:{PORT}"])  # the backlog; both families
+        # 8M, which the kernel doubles
+        self.assertRegex(output("ss", "-Hlnum", f"sport = :{PORT}"), r"skmem:\(r\d+,rb16777216,t\d+,tb16777216,")
 
     def test_io_uring_is_kept_out_until_the_drop_in_lets_it_in(self):
         for drop_in in ("", "io_uring.conf"):
