@@ -59,10 +59,11 @@ class Path(unittest.TestCase):
         for number, options in enumerate(((), ("--buffer-memory=0",), ("--io=direct", "--buffer-size=4096"))):
             server, client, path = self.joined(f"streams {number}")
             with self.subTest(options=options), path:
-                with server.inside(), Watched(*options) as daemon, Bystanders(daemon.tcp):
-                    self.converse_all(client, daemon.tcp, count, size)
-                    numbers = daemon.stats()
-                    self.assertEqual(numbers["tcp_closed_eof"], count, numbers)
+                with server.inside(), Watched(*options) as daemon:
+                    with Bystanders(daemon.tcp) as bystanders:
+                        self.converse_all(client, daemon.tcp, count, size)
+                    numbers = daemon.wait_stats(lambda now: now["tcp_open"] == 0, "all to leave")
+                    self.assertEqual(numbers["tcp_closed_eof"], count + bystanders.opened, numbers)
             self.check(path.counts)
 
     def test_datagrams(self):

@@ -29,6 +29,10 @@ def setUpModule():
     harness.own_network()
 
 
+def held(numbers):
+    return numbers["tcp_received_bytes"] - numbers["tcp_sent_bytes"]
+
+
 class Soak(unittest.TestCase):
     def start(self, daemon):
         return [subprocess.Popen([BENCH, "--json", f"--port={daemon.udp if '--udp' in options else daemon.tcp}",
@@ -77,13 +81,13 @@ class Soak(unittest.TestCase):
 
     def round(self, daemon, number):
         """Returns (messages echoed, bytes of memory when all rings were full, open files then)."""
+        lost = held(daemon.stats())  # what was on the way to those that have reset
         readers = [Reader(daemon.tcp, payload(1 << 20, seed)) for seed in range(RINGS)]
 
         def full():
             for reader in readers:
                 reader.push()
-            numbers = daemon.stats()
-            return numbers["tcp_received_bytes"] - numbers["tcp_sent_bytes"] == RINGS * RING
+            return held(daemon.stats()) - lost == RINGS * RING
 
         harness.wait_until(full, "all rings to be full")
         memory, files = proc.resident(daemon.pid), proc.descriptors(daemon.pid)
