@@ -1,7 +1,8 @@
 /*
- * Sets the wall clock of the program that it is preloaded into (LD_PRELOAD), and of nobody else. The
- * file named by WALL_CLOCK holds two 64-bit numbers: the seconds by which the clock is wrong, which a
- * test sets while the program runs, and how often the program has looked at it, which the test reads.
+ * Sets the wall clock of the program that it is preloaded into (LD_PRELOAD), and of nobody else.
+ * The file named by WALL_CLOCK holds two 64-bit numbers: the seconds by which the clock is wrong,
+ * which a test sets while the program runs, and how often the program has looked at it, which the
+ * test reads.
  */
 #include <fcntl.h>
 #include <stdatomic.h>
