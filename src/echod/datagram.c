@@ -220,12 +220,8 @@ datagrams_on_start(struct ev_loop *loop, struct ev_timer *timer, int events)
 	struct datagrams *datagrams = timer->data;
 
 	(void)events;
-	for (size_t i = 0; i < datagrams->n_sockets; i++) {
-		struct ev_io *watcher = &datagrams->sockets[i].watcher;
-
-		ev_io_set(watcher, watcher->fd, EV_READ); /* or libev takes it as unchanged */
-		ev_io_start(loop, watcher);
-	}
+	for (size_t i = 0; i < datagrams->n_sockets; i++)
+		ev_io_start(loop, &datagrams->sockets[i].watcher);
 }
 
 /* At most one batch a turn: datagrams never keep connections waiting. */
