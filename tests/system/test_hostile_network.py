@@ -113,7 +113,7 @@ class Flood(unittest.TestCase):
     """Forged SYNs, whose sources answer nothing, while clients come and go."""
 
     def test_newcomers_beside_a_flood_of_syns(self):
-        count, a_client = 500000 if LONG else 30000, 300
+        count, a_client = 600000 if LONG else 30000, 300
         server, client = network.pair()
         server.run("ip", "route", "add", "default", "via", CLIENT)  # there is a way to all that are forged
         # Each newcomer is a stranger: the kernel keeps room for hosts that have answered it before.
