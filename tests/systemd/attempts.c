@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -248,6 +249,9 @@ main(void)
 		/* the child of a clone that succeeded has nothing more to do */
 		if (result == 0 && (c->number == SYS_clone || c->number == SYS_clone3))
 			_exit(0);
+		/* or else its end, a signal, stops this process once it is traced */
+		if (result > 0 && (c->number == SYS_clone || c->number == SYS_clone3))
+			waitpid((pid_t)result, NULL, __WALL);
 		report(c->name, result, errno);
 		memset(zeros, 0, sizeof(zeros));
 	}
