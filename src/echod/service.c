@@ -20,11 +20,12 @@ struct service {
 	struct service_config config;
 	int notify_fd; /* -1: nobody to tell */
 	struct address manager;
-	struct ev_timer beat; /* READY=1, then WATCHDOG=1 */
+	struct ev_timer beat; /* READY=1, then WATCHDOG=1; and STOPPING=1 in time */
 	struct ev_timer status, idle;
 	struct ev_check turn_end;
 	double watchdog_s; /* 0: none */
-	bool ready, stopping;
+	bool ready, stopping, told_stopping;
+	uint64_t drain_ms;
 	uint64_t activity;  /* a number that grows with whatever moves */
 	uint64_t active_ns; /* when it last grew; kept only for exit_idle_ms */
 	char told[STATS_SUMMARY_SIZE];
@@ -77,13 +78,29 @@ activity(const struct stats *stats)
 	       stats->udp_received;
 }
 
+static bool
+tell_stopping(const struct service *service)
+{
+	char message[128];
+
+	snprintf(message, sizeof(message),
+	        "STOPPING=1\nSTATUS=Stopping: %llu connections to finish\nEXTEND_TIMEOUT_USEC=%llu",
+	        (unsigned long long)service->config.stats->tcp_open,
+	        (unsigned long long)(service->drain_ms * 1000 + STOP_MARGIN_US));
+	return tell(service, message);
+}
+
 static void
 service_on_beat(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct service *service = timer->data;
-	bool told = tell(service, service->ready ? "WATCHDOG=1" : "READY=1");
+	bool told;
 
 	(void)events;
+	if (service->stopping && !service->told_stopping)
+		told = service->told_stopping = tell_stopping(service);
+	else
+		told = tell(service, service->ready ? "WATCHDOG=1" : "READY=1");
 	service->ready |= told;
 	timer->repeat = told ? service->watchdog_s / 2 : RETRY_S;
 	ev_timer_again(loop, timer);
@@ -109,15 +126,38 @@ service_on_status(struct ev_loop *loop, struct ev_timer *timer, int events)
 }
 
 static void
+note_activity(struct service *service)
+{
+	uint64_t now = activity(service->config.stats);
+
+	if (now == service->activity)
+		return;
+	service->activity = now;
+	if (service->config.exit_idle_ms)
+		service->active_ns = clock_now_ns();
+	if (service->notify_fd >= 0 && !ev_is_active(&service->status))
+		ev_timer_again(service->config.loop, &service->status);
+}
+
+/* Every turn comes by here: one comparison, unless something has moved. */
+static void
+service_on_turn_end(struct ev_loop *loop, struct ev_check *watcher, int events)
+{
+	(void)loop;
+	(void)events;
+	note_activity(watcher->data);
+}
+
+static void
 service_on_idle(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct service *service = timer->data;
 	uint64_t limit_ns = service->config.exit_idle_ms * NS_PER_MS;
-	uint64_t idle_ns = clock_now_ns() - service->active_ns;
+	uint64_t idle_ns;
 
 	(void)events;
-	if (service->config.stats->tcp_open > 0)
-		idle_ns = 0;
+	note_activity(service); /* of this turn, which may have been a long time coming */
+	idle_ns = service->config.stats->tcp_open > 0 ? 0 : clock_now_ns() - service->active_ns;
 	if (idle_ns >= limit_ns) {
 		ev_timer_stop(loop, timer);
 		service->config.on_idle(service->config.owner);
@@ -125,23 +165,6 @@ service_on_idle(struct ev_loop *loop, struct ev_timer *timer, int events)
 	}
 	timer->repeat = (double)(limit_ns - idle_ns) / (double)NS_PER_S;
 	ev_timer_again(loop, timer);
-}
-
-/* Every turn comes by here: one comparison, unless something has moved. */
-static void
-service_on_turn_end(struct ev_loop *loop, struct ev_check *watcher, int events)
-{
-	struct service *service = watcher->data;
-	uint64_t now = activity(service->config.stats);
-
-	(void)events;
-	if (now == service->activity)
-		return;
-	service->activity = now;
-	if (service->config.exit_idle_ms)
-		service->active_ns = clock_now_ns();
-	if (service->notify_fd >= 0 && !ev_is_active(&service->status))
-		ev_timer_again(loop, &service->status);
 }
 
 static void
@@ -213,13 +236,9 @@ service_free(struct service *service)
 void
 service_stopping(struct service *service, uint64_t drain_ms)
 {
-	char message[128];
-
 	service->stopping = true;
+	service->drain_ms = drain_ms;
 	ev_timer_stop(service->config.loop, &service->idle);
-	snprintf(message, sizeof(message),
-	        "STOPPING=1\nSTATUS=Stopping: %llu connections to finish\nEXTEND_TIMEOUT_USEC=%llu",
-	        (unsigned long long)service->config.stats->tcp_open,
-	        (unsigned long long)(drain_ms * 1000 + STOP_MARGIN_US));
-	tell(service, message);
+	if (service->notify_fd >= 0)
+		service_on_beat(service->config.loop, &service->beat, 0);
 }
