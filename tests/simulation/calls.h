@@ -33,7 +33,4 @@ bool calls_simulated(void);
 /* The handler of a signal runs. */
 void calls_signal(int number);
 
-/* Sockets that systemd hands over: makes them, and says how many there are. */
-int calls_hand_over(void);
-
 #endif

@@ -4,6 +4,7 @@
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
+#include "notify.h"
 #include "oracle.h"
 #include "random.h"
 #include "scenario.h"
@@ -26,6 +27,7 @@ static struct {
 	bool simulated;
 } state;
 
+char *__real_getenv(const char *name);
 ssize_t __real_read(int fd, void *buffer, size_t size);
 void __real_reflector_ports_init(struct reflector_ports *ports);
 ssize_t __real_write(int fd, const void *buffer, size_t size);
@@ -60,7 +62,7 @@ calls_signal(int number)
 
 WRAP(int, epoll_create1, int flags)
 {
-	int fd = -fault(CALL_SETUP);
+	int fd = -fault(CALL_EPOLL_CREATE);
 
 	expect(flags == EPOLL_CLOEXEC, "epoll_create1 with flags %x", (unsigned)flags);
 	if (fd == 0)
@@ -226,6 +228,20 @@ WRAP(int, getrlimit, int resource, struct rlimit *limit)
 	expect(resource == RLIMIT_NOFILE, "getrlimit of %d", resource);
 	*limit = (struct rlimit){.rlim_cur = state.files, .rlim_max = state.files};
 	return 0;
+}
+
+WRAP(char *, getenv, const char *name)
+{
+	if (calls_simulated() && strcmp(name, "NOTIFY_SOCKET") == 0)
+		return (char *)(uintptr_t)notify_now()->path;
+	return __real_getenv(name);
+}
+
+WRAP(int, sd_watchdog_enabled, int unset, uint64_t *time_us)
+{
+	(void)unset;
+	*time_us = notify_now()->watchdog_us;
+	return *time_us > 0;
 }
 
 /* The same in every run: a tenth of the time of one, unless it is remembered. */

@@ -2,6 +2,7 @@
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
+#include "notify.h"
 #include "oracle.h"
 #include "random.h"
 #include "scenario.h"
@@ -50,38 +51,45 @@ settle_kind(int fd, int family, int type, bool handed_over)
 
 WRAP(int, socket, int family, int type, int protocol)
 {
-	int fd = -fault(CALL_SETUP);
+	int fd = -fault(CALL_SOCKET);
 
-	expect(protocol == 0 && (type & SOCK_NONBLOCK) && (type & SOCK_CLOEXEC),
+	/* what is told to the service manager says of each message that it may not wait */
+	expect(protocol == 0 && (type & SOCK_CLOEXEC) &&
+	                (type & SOCK_NONBLOCK || family == AF_UNIX),
 	        "socket of type %x, protocol %d", (unsigned)type, protocol);
 	if (fd == 0 && family == AF_INET6 && disturbed()->ipv4_only)
 		fd = -EAFNOSUPPORT;
 	if (fd == 0)
-		fd = files_open(FILE_SOCKET);
-	if (fd > 0)
+		fd = files_open(family == AF_UNIX ? FILE_NOTIFY : FILE_SOCKET);
+	if (fd > 0 && family != AF_UNIX)
 		settle_kind(fd, family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), false);
 	trace("socket", family, type, fd);
 	return (int)answer(fd);
 }
 
-int
-calls_hand_over(void)
+/* Sockets that systemd hands over: makes them, and says how many there are. */
+static int
+hand_over(const struct handed_over *sockets)
 {
-	settle_kind(files_open(FILE_SOCKET), AF_INET6, SOCK_STREAM, true);
-	settle_kind(files_open(FILE_SOCKET), AF_INET6, SOCK_DGRAM, true);
-	waiting_listen(files_any(3, "LISTEN_FDS")->waiting, SOMAXCONN);
-	return 2;
+	for (int i = 0; i < sockets->n; i++) {
+		int fd = files_open(FILE_SOCKET);
+
+		settle_kind(fd, sockets->families[i], sockets->types[i], true);
+		if (sockets->types[i] == SOCK_STREAM && !sockets->bad)
+			waiting_listen(files_any(fd, "LISTEN_FDS")->waiting, SOMAXCONN);
+	}
+	return sockets->n;
 }
 
 WRAP(int, sd_listen_fds, int unset)
 {
 	expect(unset, "LISTEN_FDS stays for children");
-	return scenario_now()->handed_over ? calls_hand_over() : 0;
+	return hand_over(&scenario_now()->handed_over);
 }
 
 WRAP(int, bind, int fd, const struct sockaddr *address, socklen_t length)
 {
-	int error = -fault(CALL_SETUP);
+	int error = -fault(CALL_BIND);
 
 	files_any(fd, "bind");
 	trace("bind", fd, address->sa_family, (int64_t)length + error);
@@ -90,7 +98,7 @@ WRAP(int, bind, int fd, const struct sockaddr *address, socklen_t length)
 
 WRAP(int, listen, int fd, int backlog)
 {
-	int error = -fault(CALL_SETUP);
+	int error = -fault(CALL_LISTEN);
 
 	if (error == 0)
 		waiting_listen(files_get(fd, FILE_LISTENER, "listen")->waiting, (uint32_t)backlog);
@@ -110,7 +118,7 @@ WRAP(int, setsockopt, int fd, int level, int name, const void *value, socklen_t 
 		memcpy(&linger, value, sizeof(linger));
 		file->stream->linger = linger.l_onoff && linger.l_linger == 0;
 	} else {
-		error = -fault(CALL_TUNE);
+		error = -fault(CALL_SET_OPTION);
 	}
 	trace("setsockopt", fd, name, error);
 	return (int)answer(error);
@@ -129,12 +137,15 @@ memory_info(void *value, socklen_t length)
 WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *length)
 {
 	struct file *file = files_any(fd, "getsockopt");
-	int result = 0;
+	int result = 0, error;
 
 	expect(level == SOL_SOCKET, "getsockopt %d, %d", level, name);
 	if (name == SO_MEMINFO)
 		return memory_info(value, *length);
 	expect(*length == sizeof(result), "getsockopt %d, %d", level, name);
+	error = -fault(CALL_GET_OPTION);
+	if (error)
+		return (int)answer(error);
 	if (name == SO_TYPE)
 		result = file->kind == FILE_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	else if (name == SO_ACCEPTCONN)
@@ -147,9 +158,12 @@ WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *lengt
 WRAP(int, getsockname, int fd, struct sockaddr *name, socklen_t *length)
 {
 	struct address address = {.length = sizeof(address.in6), .in6 = {.sin6_family = AF_INET6}};
+	const struct file *file = files_any(fd, "getsockname");
+	int error = -fault(CALL_GET_NAME);
 
-	files_any(fd, "getsockname");
-	if (scenario_now()->ipv4_only)
+	if (error)
+		return (int)answer(error);
+	if ((file->kind == FILE_UDP ? udp_family(file->udp) : file->waiting->family) == AF_INET)
 		address = (struct address){
 		        .length = sizeof(address.in4), .in4 = {.sin_family = AF_INET}};
 	address_set_port(&address, OUR_PORT);
@@ -211,6 +225,8 @@ WRAP(ssize_t, recv, int fd, void *buffer, size_t size, int flags)
 	result = stream_receive(stream, buffer, size, flags);
 	if (result != -EAGAIN)
 		oracle_on_progress();
+	if (result > 0 && !(flags & MSG_PEEK))
+		oracle_on_activity();
 	trace(flags & MSG_PEEK      ? "peek"
 	        : flags & MSG_TRUNC ? "take"
 	                            : "recv",
@@ -227,6 +243,8 @@ WRAP(ssize_t, send, int fd, const void *buffer, size_t size, int flags)
 	result = stream_send(stream, buffer, size, flags);
 	if (result != -EAGAIN)
 		oracle_on_progress();
+	if (result > 0)
+		oracle_on_activity();
 	trace("send", fd, (int64_t)size, result);
 	return answer(result);
 }
@@ -241,6 +259,8 @@ WRAP(int, recvmmsg, int fd, struct mmsghdr *messages, unsigned count, int flags,
 	result = udp_receive(files_get(fd, FILE_UDP, "recvmmsg")->udp, messages, count);
 	if (result != -EAGAIN)
 		oracle_on_progress();
+	if (result > 0)
+		oracle_on_activity();
 	trace("recvmmsg", fd, count, result);
 	return (int)answer(result);
 }
@@ -267,6 +287,18 @@ WRAP(ssize_t, sendmsg, int fd, const struct msghdr *message, int flags)
 	return answer(result);
 }
 
+WRAP(ssize_t, sendto, int fd, const void *text, size_t size, int flags, const struct sockaddr *to,
+        socklen_t length)
+{
+	ssize_t result;
+
+	files_get(fd, FILE_NOTIFY, "sendto");
+	scenario_interlude();
+	result = notify_send(text, size, flags, to, length);
+	trace("sendto", fd, (int64_t)size, result);
+	return answer(result);
+}
+
 static void
 close_file(struct file *file)
 {
@@ -290,6 +322,7 @@ close_file(struct file *file)
 	case FILE_SOCKET:
 	case FILE_EVENT:
 	case FILE_URING:
+	case FILE_NOTIFY:
 		break;
 	}
 }

@@ -30,7 +30,7 @@ static struct {
 WRAP(int, io_uring_queue_init_params, unsigned entries, struct io_uring *ring,
         struct io_uring_params *params)
 {
-	int fd = -fault(CALL_SETUP);
+	int fd = -fault(CALL_URING_SETUP);
 
 	expect(entries <= ENTRIES_MOST && (entries & (entries - 1)) == 0, "%u entries", entries);
 	expect(params->flags & IORING_SETUP_R_DISABLED, "a ring without restrictions");
@@ -64,7 +64,7 @@ WRAP(void, io_uring_queue_exit, struct io_uring *ring)
 
 WRAP(int, io_uring_register, unsigned fd, unsigned opcode, const void *argument, unsigned n)
 {
-	int error = -fault(CALL_SETUP);
+	int error = -fault(CALL_URING_REGISTER);
 
 	(void)argument;
 	files_get((int)fd, FILE_URING, "io_uring_register");
@@ -88,6 +88,8 @@ perform(const struct io_uring_sqe *sqe)
 	expect(!stream->refused, "io_uring on a connection that is to be refused");
 	result = receives ? stream_receive(stream, memory, sqe->len, (int)sqe->msg_flags)
 	                  : stream_send(stream, memory, sqe->len, (int)sqe->msg_flags);
+	if (result > 0)
+		oracle_on_activity();
 	trace(receives ? "recv in batch" : "send in batch", sqe->fd, sqe->len, result);
 	return result;
 }

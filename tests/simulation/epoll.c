@@ -98,6 +98,7 @@ readiness(const struct file *file)
 	case FILE_SOCKET:
 	case FILE_EPOLL:
 	case FILE_URING:
+	case FILE_NOTIFY:
 		break;
 	}
 	fail("epoll watches a file of kind %d", (int)file->kind);

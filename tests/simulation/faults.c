@@ -6,32 +6,54 @@
 #include <stddef.h>
 
 enum {
-	ERRORS_MOST = 20,
+	SOFT_MOST = 4,
+	HARD_MOST = 20,
 };
 
-/* From the man pages, without those that only a mistake of the caller brings (EBADF, EINVAL, …):
- * these fail the run where they would be returned. Lists end with 0. */
+/* From the man pages (and of a socket what ICMP and others leave pending on it: tcp(7), ip(7)),
+ * without those that only a mistake of the caller brings (EBADF, EINVAL, …): these fail the run
+ * where they would be returned. Lists end with 0. */
 static const struct {
-	int soft[3], hard[ERRORS_MOST];
+	int soft[SOFT_MOST], hard[HARD_MOST];
 } errors[] = {
         [CALL_ACCEPT] = {{EAGAIN, EINTR},
                 {ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO, EPERM, ENETDOWN,
                         ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH,
                         ETIMEDOUT, ENOSR, ESOCKTNOSUPPORT, EPROTONOSUPPORT}},
-        [CALL_RECEIVE] = {{EAGAIN, EINTR}, {ENOMEM, ECONNREFUSED, EIO}},
+        [CALL_RECEIVE] = {{EAGAIN, EINTR},
+                {ENOMEM, ECONNREFUSED, ECONNABORTED, EHOSTUNREACH, ENETUNREACH, EACCES, EPROTO,
+                        ENOPROTOOPT, EMSGSIZE, EIO}},
         [CALL_TAKE] = {{EINTR}, {0}},
-        [CALL_SEND] = {{EAGAIN, EINTR}, {ENOBUFS, ENOMEM, EACCES, EPIPE, EIO}},
+        [CALL_SEND] = {{EAGAIN, EINTR},
+                {ENOBUFS, ENOMEM, EACCES, EPERM, EPIPE, ECONNRESET, ECONNABORTED, EHOSTUNREACH,
+                        ENETUNREACH, ENETDOWN, ETIMEDOUT, EIO}},
         [CALL_CLOSE] = {{EINTR}, {EIO, ENOSPC, EDQUOT}},
         [CALL_EPOLL_ADD] = {{0}, {ENOMEM, ENOSPC}},
         [CALL_EPOLL_WAIT] = {{EINTR}, {0}},
-        [CALL_LOG] = {{EAGAIN, EINTR}, {EPIPE, ENOSPC, EIO, EDQUOT, EFBIG}},
-        [CALL_RECVMMSG] = {{EAGAIN, EINTR}, {ENOMEM, ECONNREFUSED}},
+        [CALL_LOG] = {{EAGAIN, EINTR},
+                {EPIPE, ENOSPC, EIO, EDQUOT, EFBIG, EPERM, ECONNRESET, EDESTADDRREQ}},
+        [CALL_RECVMMSG] = {{EAGAIN, EINTR}, {ENOMEM, ECONNREFUSED, ENETDOWN, EIO}},
         [CALL_SENDMMSG] = {{EAGAIN, EINTR},
                 {ENOBUFS, ENOMEM, EPERM, EACCES, ENETUNREACH, EHOSTUNREACH, ENETDOWN, EHOSTDOWN,
-                        ECONNREFUSED, EMSGSIZE, EINVAL, EIO}},
-        [CALL_SUBMIT] = {{0}, {ENOMEM, EAGAIN, EBUSY, EINTR}},
-        [CALL_TUNE] = {{0}, {ENOPROTOOPT, ENOMEM, EPERM}},
-        [CALL_SETUP] = {{0}, {EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES, EADDRINUSE, ENOSYS}},
+                        ECONNREFUSED, EMSGSIZE, EINVAL, EADDRNOTAVAIL, ENODEV, ENXIO, EOPNOTSUPP,
+                        EDESTADDRREQ, EPIPE, EIO}},
+        [CALL_NOTIFY] = {{EAGAIN, EINTR, ENOBUFS},
+                {ECONNREFUSED, ENOENT, EACCES, EPERM, ENOMEM, EMSGSIZE, ENOTDIR, ELOOP, EPROTOTYPE,
+                        ECONNRESET, EPIPE}},
+        [CALL_SUBMIT] = {{0}, {ENOMEM, EAGAIN, EBUSY, EINTR, EBADR}},
+        [CALL_ADVISE] = {{0}, {EAGAIN, ENOMEM, EIO, EINVAL, EPERM}},
+        [CALL_SOCKET] = {{0},
+                {EACCES, EAFNOSUPPORT, EPROTONOSUPPORT, EMFILE, ENFILE, ENOBUFS, ENOMEM}},
+        [CALL_BIND] = {{0}, {EACCES, EPERM, EADDRINUSE, EADDRNOTAVAIL, ENOMEM}},
+        [CALL_LISTEN] = {{0}, {EADDRINUSE, EOPNOTSUPP, EACCES, ENOMEM}},
+        [CALL_SET_OPTION] = {{0}, {ENOPROTOOPT, ENOMEM, EPERM, EINVAL, ENOBUFS, EDOM}},
+        [CALL_GET_OPTION] = {{0}, {ENOPROTOOPT, EACCES}},
+        [CALL_GET_NAME] = {{0}, {ENOBUFS}},
+        [CALL_EPOLL_CREATE] = {{0}, {EMFILE, ENFILE, ENOMEM}},
+        [CALL_URING_SETUP] = {{0}, {EMFILE, ENFILE, ENOMEM, EPERM, EINVAL, ENOSYS}},
+        [CALL_URING_REGISTER] = {{0}, {ENOMEM, EACCES, EBUSY, EINVAL, EOPNOTSUPP}},
+        [CALL_MAP] = {{0}, {ENOMEM, EAGAIN, EPERM}},
+        [CALL_ALLOCATE] = {{0}, {ENOMEM}},
 };
 
 static struct {
@@ -72,10 +94,10 @@ one_of(const int *list, size_t most)
 int
 fault(enum call call)
 {
-	if (random_one_in(call >= CALL_TUNE || state.setup ? state.setup : state.hard))
-		return one_of(errors[call].hard, ERRORS_MOST);
+	if (random_one_in(call >= CALL_SOCKET || state.setup ? state.setup : state.hard))
+		return one_of(errors[call].hard, HARD_MOST);
 	if (random_one_in(state.soft))
-		return one_of(errors[call].soft, 3);
+		return one_of(errors[call].soft, SOFT_MOST);
 	return 0;
 }
 

@@ -18,9 +18,21 @@ enum call {
 	CALL_LOG, /* write(2) to stderr */
 	CALL_RECVMMSG,
 	CALL_SENDMMSG,
+	CALL_NOTIFY, /* sendto(2) to the service manager */
 	CALL_SUBMIT, /* io_uring_enter(2) */
-	CALL_TUNE,   /* setsockopt(2): best effort everywhere but for the datagram sockets */
-	CALL_SETUP,  /* what only the start does */
+	CALL_ADVISE, /* madvise(2) */
+	/* what only the start does */
+	CALL_SOCKET,
+	CALL_BIND,
+	CALL_LISTEN,
+	CALL_SET_OPTION, /* best effort everywhere but for the datagram sockets */
+	CALL_GET_OPTION,
+	CALL_GET_NAME,
+	CALL_EPOLL_CREATE,
+	CALL_URING_SETUP,
+	CALL_URING_REGISTER,
+	CALL_MAP,
+	CALL_ALLOCATE,
 };
 
 /* No faults at all. */
@@ -29,7 +41,7 @@ void faults_begin(void);
 /* One call in so many fails harmlessly, fails hard, or is cut short; 0 for never. */
 void faults_set(uint64_t soft, uint64_t hard, uint64_t cuts);
 
-/* Of the calls that only the start does, one in so many fails. */
+/* At the start, one call in so many fails. */
 void faults_set_setup(uint64_t one_in);
 
 /* The errno to fail with now, or 0. */

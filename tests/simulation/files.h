@@ -17,6 +17,7 @@ enum file_kind {
 	FILE_URING, /* io_uring_setup(2) */
 	FILE_LISTENER,
 	FILE_UDP,
+	FILE_NOTIFY, /* to the service manager */
 	FILE_STREAM,
 };
 

@@ -1,6 +1,8 @@
 #include "mappings.h"
 
 #include "calls.h"
+#include "clock.h"
+#include "faults.h"
 #include "trace.h"
 
 #include <fcntl.h>
@@ -129,12 +131,20 @@ WRAP(void *, mmap, void *at, size_t length, int protection, int flags, int fd, o
 {
 	unsigned order, slot = 0;
 	unsigned char *memory;
+	int error;
 
 	if (!calls_simulated())
 		return __real_mmap(at, length, protection, flags, fd, offset);
 	expect(!at && protection == (PROT_READ | PROT_WRITE) && (flags & MAP_ANONYMOUS) &&
 	                (flags & MAP_PRIVATE) && fd == -1 && offset == 0 && length > 0,
 	        "mmap of something else than memory");
+	expect(clock_turn() == 0, "mmap in the middle of a run");
+	error = fault(CALL_MAP);
+	trace("mmap", (int64_t)length, 0, -error);
+	if (error) {
+		errno = error;
+		return MAP_FAILED;
+	}
 	if (!state.arena)
 		make_arena();
 	order = order_of(length);
@@ -174,9 +184,12 @@ WRAP(int, munmap, void *memory, size_t length)
 /* Memory that is not needed any more is zero when it is looked at again. */
 WRAP(int, madvise, void *memory, size_t length, int advice)
 {
+	int error = fault(CALL_ADVISE);
+
+	trace("madvise", (int64_t)length, advice, -error);
 	expect(advice == MADV_DONTNEED || advice == MADV_DONTDUMP || advice == MADV_NOHUGEPAGE,
 	        "madvise of %d", advice);
-	if (advice == MADV_DONTNEED)
+	if (advice == MADV_DONTNEED && error == 0)
 		zero(memory, length);
-	return 0;
+	return (int)answer(-error);
 }

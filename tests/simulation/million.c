@@ -59,6 +59,12 @@ scenario_interlude(void)
 {
 }
 
+bool
+scenario_may_end(void)
+{
+	return true;
+}
+
 static void
 say(struct stream *stream)
 {
@@ -185,6 +191,17 @@ oracle_on_log(const char *line)
 void
 oracle_on_progress(void)
 {
+}
+
+void
+oracle_on_activity(void)
+{
+}
+
+uint32_t
+oracle_open(void)
+{
+	return state.connected;
 }
 
 void

@@ -2,7 +2,8 @@
 
 #include "clock.h"
 #include "counters.h"
-#include "peers.h"
+#include "notify.h"
+#include "peers.h" /* PEERS_MOST */
 #include "trace.h"
 
 #include "echod/connection.h"
@@ -25,6 +26,7 @@ static struct {
 	uint64_t stop_ns;        /* when the signal came */
 	uint64_t drain_ns;       /* at the end of the turn in which it was handled, 0 before */
 	uint64_t paused_ns;      /* 0: never */
+	uint64_t active_ns;      /* when something moved last */
 	bool accept_failed;      /* since the stop */
 	uint32_t turns_too_many; /* after the drain */
 	double tokens;
@@ -44,7 +46,7 @@ oracle_begin(const struct options *options, uint32_t limit)
 	state.options = options;
 	state.limit = limit;
 	state.tokens = (double)options->accept_rate;
-	state.tokens_ns = clock_now();
+	state.tokens_ns = state.active_ns = clock_now();
 	counters_begin();
 }
 
@@ -129,6 +131,8 @@ oracle_on_accept(struct stream *s)
 	if (!s->refused) {
 		s->place = state.n_open;
 		state.open[state.n_open++] = s;
+		oracle_on_activity();
+		notify_on_change();
 	}
 	counters_on_accept(s->refused);
 	state.progress = true;
@@ -261,6 +265,8 @@ oracle_on_close(struct stream *s)
 	counters_on_bytes(s->read, s->sent);
 	state.open[s->place] = state.open[--state.n_open];
 	state.open[s->place]->place = s->place;
+	oracle_on_activity();
+	notify_on_change();
 }
 
 static bool
@@ -311,6 +317,20 @@ oracle_on_stop(void)
 }
 
 void
+oracle_on_activity(void)
+{
+	state.active_ns = clock_now();
+}
+
+bool
+oracle_has_been_idle(void)
+{
+	uint64_t most = state.options->exit_idle_time * MS;
+
+	return most > 0 && state.n_open == 0 && clock_now() - state.active_ns >= most;
+}
+
+void
 oracle_on_progress(void)
 {
 	state.progress = true;
@@ -349,6 +369,7 @@ check_drain(void)
 		return;
 	if (state.drain_ns == 0)
 		state.drain_ns = clock_now();
+	over |= state.n_open == 0;
 	over |= clock_now() > state.drain_ns + state.options->drain_timeout * MS + MS;
 	state.turns_too_many = over ? state.turns_too_many + 1 : 0;
 	expect(state.turns_too_many <= 3, "the drain is over and the daemon goes on");

@@ -29,6 +29,12 @@ void oracle_on_log(const char *line);
 /* The daemon is asked to stop: it drains, and the second time it ends at once. */
 void oracle_on_stop(void);
 
+/* Bytes or datagrams have moved. */
+void oracle_on_activity(void);
+
+/* Whether it may end because nothing has come for --exit-idle-time. */
+bool oracle_has_been_idle(void);
+
 /* The daemon has got something done: it is not spinning. */
 void oracle_on_progress(void);
 

@@ -5,6 +5,7 @@
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
+#include "notify.h"
 #include "oracle.h"
 #include "peers.h"
 #include "random.h"
@@ -20,6 +21,7 @@
 enum phase {
 	STORM,
 	SETTLING, /* everybody comes to an end */
+	IDLING,   /* nobody is left, and the daemon ends for that */
 	FILLING,  /* as many as the daemon takes at once */
 	SHOWING,  /* the counters */
 	STOPPING,
@@ -34,10 +36,11 @@ static struct {
 	enum phase phase;
 	uint32_t turns; /* in this phase */
 	const struct options *options;
-	uint32_t limit; /* of connections */
-	uint32_t shown; /* STATS lines before the one asked for */
-	bool fills;     /* newcomers are still to fill the daemon */
-	bool asked;     /* the daemon to stop */
+	uint32_t limit;   /* of connections */
+	uint32_t shown;   /* STATS lines before the one asked for */
+	uint64_t idle_ns; /* when it should end because it is idle */
+	bool fills;       /* newcomers are still to fill the daemon */
+	bool asked;       /* the daemon to stop */
 } state;
 
 struct scenario *
@@ -69,6 +72,32 @@ argue_time(const char *name, uint64_t one_in)
 		argue("--%s=%llums", name, (unsigned long long)random_scale(100, 5000));
 	else
 		argue("--%s=0", name);
+}
+
+/* Up to two listeners and one socket for datagrams, in any order. */
+static void
+make_up_handed_over(struct handed_over *sockets)
+{
+	bool has_datagrams = false;
+
+	sockets->n = 1 + (int)random_below(HANDED_OVER_MOST);
+	for (int i = 0; i < sockets->n; i++) {
+		bool datagrams = !has_datagrams && (i == 2 || random_one_in(2));
+
+		has_datagrams |= datagrams;
+		sockets->types[i] = datagrams ? SOCK_DGRAM : SOCK_STREAM;
+		sockets->families[i] = random_one_in(4) ? AF_INET : AF_INET6;
+		sockets->bad |= !datagrams && random_one_in(64);
+	}
+}
+
+static void
+make_up_service_manager(struct notify *notify)
+{
+	static const char *const paths[] = {"/run/systemd/notify", "@notify", "elsewhere"};
+
+	notify->path = paths[random_one_in(16) ? 2 : random_below(2)];
+	notify->watchdog_us = random_one_in(2) ? random_scale(1000, 60000) * 1000 : 0;
 }
 
 /* Timeouts, limits and buffers small enough that a short run gets to them. In a crush there are
@@ -135,6 +164,10 @@ make_up_weather(bool crowd, bool crush)
 	s->steps = crowd ? 1000 : (uint32_t)random_scale(1, 2 * s->peers);
 	s->storm_turns = (uint32_t)random_scale(32, 512);
 	s->stops = random_one_in(4) ? random_scale(16, 512) : 0;
+	if (random_one_in(64)) { /* at once, perhaps before anybody comes */
+		s->stops = 1;
+		s->connections *= (uint32_t)random_below(2);
+	}
 	s->datagrams = random_one_in(2) ? random_scale(4, 256) : 0;
 	s->signals = random_one_in(2) ? random_scale(4, 64) : 0;
 }
@@ -150,7 +183,12 @@ scenario_begin(uint64_t seed)
 	make_up_arguments(crowd, crush && !crowd);
 	make_up_weather(crowd, crush && !crowd);
 	s->ipv4_only = random_one_in(8);
-	s->handed_over = !s->ipv4_only && random_one_in(8);
+	if (!s->ipv4_only && random_one_in(4))
+		make_up_handed_over(&s->handed_over);
+	if (random_one_in(2))
+		make_up_service_manager(&s->notify);
+	if (random_one_in(s->handed_over.n > 0 ? 2 : 64))
+		argue("--exit-idle-time=%llums", (unsigned long long)random_scale(1000, 10000));
 	s->files = crowd ? 20000 : 33 + (uint32_t)random_below(80);
 	state.fills = !crowd && random_one_in(4);
 }
@@ -166,9 +204,15 @@ scenario_serving(const struct options *options, uint32_t limit)
 }
 
 bool
-scenario_asked_to_stop(void)
+scenario_may_end(void)
 {
-	return state.asked;
+	return state.asked || oracle_has_been_idle();
+}
+
+static bool
+ends_when_idle(void)
+{
+	return state.options->exit_idle_time && state.scenario.handed_over.n > 0;
 }
 
 void
@@ -190,6 +234,7 @@ static void
 stop(void)
 {
 	oracle_on_stop();
+	notify_on_stop(state.options->drain_timeout);
 	calls_signal(random_one_in(2) ? SIGTERM : SIGINT);
 	state.asked = true;
 }
@@ -224,9 +269,10 @@ static bool
 may_fill(void)
 {
 	const struct options *o = state.options;
+	struct waiting *listeners[LISTENERS_MOST];
 
-	return state.fills && !o->max_connections_per_source && !o->idle_timeout &&
-	       !o->idle_timeout_full && !o->stall_timeout;
+	return state.fills && waiting_listeners(listeners) > 0 && !o->max_connections_per_source &&
+	       !o->idle_timeout && !o->idle_timeout_full && !o->stall_timeout;
 }
 
 static void
@@ -243,6 +289,11 @@ settle(void)
 		return;
 	}
 	expect(oracle_open() == 0, "%u connections are open and all peers are gone", oracle_open());
+	if (ends_when_idle() && random_one_in(2)) {
+		state.idle_ns = clock_now() + state.options->exit_idle_time * MS;
+		change_phase(IDLING);
+		return;
+	}
 	state.shown = oracle_stats_seen();
 	calls_signal(SIGUSR1);
 	change_phase(SHOWING);
@@ -258,6 +309,9 @@ go_on(void)
 		break;
 	case SETTLING:
 		settle();
+		break;
+	case IDLING:
+		expect(clock_now() <= state.idle_ns + S, "the daemon is idle, and does not end");
 		break;
 	case FILLING:
 		expect(state.turns < PATIENCE_TURNS,
@@ -315,6 +369,7 @@ scenario_wait(struct epoll_event *events, int most, int timeout_ms)
 	int count;
 
 	oracle_on_turn(state.phase != STORM);
+	notify_on_turn();
 	clock_next_turn();
 	clock_advance(random_below(2 * state.scenario.tempo_ns));
 	for (;;) {

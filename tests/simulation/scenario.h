@@ -6,6 +6,8 @@
 #ifndef ECHOD_SIMULATION_SCENARIO_H
 #define ECHOD_SIMULATION_SCENARIO_H
 
+#include "notify.h"
+
 #include "echod/options.h"
 
 #include <stdbool.h>
@@ -14,6 +16,14 @@
 
 enum {
 	SCENARIO_ARGUMENTS = 32,
+	HANDED_OVER_MOST = 3,
+};
+
+/* Sockets that systemd hands over. */
+struct handed_over {
+	int n; /* 0: the daemon opens its own */
+	int types[HANDED_OVER_MOST], families[HANDED_OVER_MOST];
+	bool bad; /* there is one that nobody can connect to */
 };
 
 struct scenario {
@@ -23,7 +33,9 @@ struct scenario {
 	int n_arguments;
 
 	/* the system */
-	bool ipv4_only, handed_over;
+	bool ipv4_only;
+	struct handed_over handed_over;
+	struct notify notify;
 	uint32_t files; /* open files permitted */
 
 	/* the weather */
@@ -45,8 +57,8 @@ struct scenario *scenario_now(void);
 /* The daemon is about to serve with these options, so many connections at once. */
 void scenario_serving(const struct options *options, uint32_t limit);
 
-/* Whether it has been asked to stop: for no other reason may it end. */
-bool scenario_asked_to_stop(void);
+/* Whether it has been asked to stop, or may end because it is idle. */
+bool scenario_may_end(void);
 
 /* What epoll_wait(2) does: the world goes on until somebody is ready or the time is over. */
 int scenario_wait(struct epoll_event *events, int most, int timeout_ms);

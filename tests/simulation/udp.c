@@ -60,6 +60,12 @@ udp_close(struct udp *udp)
 	udp->first = udp->given = udp->end;
 }
 
+int
+udp_family(const struct udp *udp)
+{
+	return udp->family;
+}
+
 uint32_t
 udp_readiness(const struct udp *udp)
 {

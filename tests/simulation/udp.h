@@ -25,6 +25,7 @@ void udp_serving(const struct options *options);
 
 struct udp *udp_new(int fd, int family);
 void udp_close(struct udp *udp);
+int udp_family(const struct udp *udp);
 uint32_t udp_readiness(const struct udp *udp);
 
 /* Somebody sends something to the socket; it is lost when the daemon has none open. */
