@@ -21,6 +21,7 @@ struct sweep {
 	struct sweep_config config;
 	struct ev_timer tick;
 	uint32_t position;                /* the slot to look at next */
+	uint32_t ticks_left;              /* for this round */
 	int64_t idle, idle_full, stalled; /* ticks, or NEVER */
 	/* who gives way, the one idle longest last */
 	struct candidate candidates[CANDIDATES];
@@ -65,19 +66,32 @@ look_at(struct sweep *sweep, struct connection *c)
 	return is_dispensable(sweep, c);
 }
 
+/* At least a tenth of the slots; more where there are more than when the round began, which takes
+ * no longer for that. */
+static uint32_t
+slice_size(const struct sweep *sweep, uint32_t slots)
+{
+	uint32_t slice = slots / TICKS_A_ROUND + 1;
+	uint32_t rest = (slots - sweep->position) / sweep->ticks_left + 1;
+
+	return rest > slice ? rest : slice;
+}
+
 static void
 look_at_slice(struct sweep *sweep)
 {
 	uint32_t slots = connections_slots(sweep->config.connections);
-	uint32_t slice = slots / TICKS_A_ROUND + 1;
 	bool dispensable = false;
 
-	for (uint32_t i = 0; i < slice; i++) {
-		if (sweep->position >= slots)
+	for (uint32_t left = slice_size(sweep, slots); left > 0; left--) {
+		if (sweep->position >= slots) {
 			sweep->position = 0;
+			sweep->ticks_left = TICKS_A_ROUND;
+		}
 		dispensable |= look_at(
 		        sweep, connections_at(sweep->config.connections, sweep->position++));
 	}
+	sweep->ticks_left--;
 	if (dispensable)
 		sweep->config.on_dispensable(sweep->config.owner);
 }
@@ -168,6 +182,7 @@ sweep_new(const struct sweep_config *config)
 	if (!sweep)
 		return NULL;
 	sweep->config = *config;
+	sweep->ticks_left = TICKS_A_ROUND;
 	sweep->idle = ticks_of(config->idle_timeout);
 	sweep->idle_full = ticks_of(config->idle_timeout_full);
 	sweep->stalled = ticks_of(config->stall_timeout);
