@@ -91,10 +91,19 @@ one_of(const int *list, size_t most)
 	return n > 0 ? list[random_below(n)] : 0;
 }
 
+static uint64_t
+hard_one_in(enum call call)
+{
+	if (call == CALL_EPOLL_ADD &&
+	        state.setup) /* few starts get that far, and add two or three */
+		return 1 + state.setup / 16;
+	return call >= CALL_SOCKET || state.setup ? state.setup : state.hard;
+}
+
 int
 fault(enum call call)
 {
-	if (random_one_in(call >= CALL_SOCKET || state.setup ? state.setup : state.hard))
+	if (random_one_in(hard_one_in(call)))
 		return one_of(errors[call].hard, HARD_MOST);
 	if (random_one_in(state.soft))
 		return one_of(errors[call].soft, SOFT_MOST);

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "faults.h"
 #include "oracle.h"
+#include "random.h"
 #include "scenario.h"
 #include "trace.h"
 
@@ -137,7 +138,7 @@ on_message(const char *text, bool again)
 ssize_t
 notify_send(const char *text, size_t size, int flags, const struct sockaddr *to, socklen_t length)
 {
-	int error = fault(CALL_NOTIFY);
+	int error = random_one_in(state.notify.full) ? EAGAIN : fault(CALL_NOTIFY);
 	char copy[1024];
 
 	expect(flags == (MSG_DONTWAIT | MSG_NOSIGNAL), "a message may wait, or bring SIGPIPE");

@@ -13,6 +13,7 @@
 struct notify {
 	const char *path;     /* $NOTIFY_SOCKET; NULL: there is no service manager */
 	uint64_t watchdog_us; /* 0: none */
+	uint64_t full;        /* for one message in so many it has no room */
 };
 
 void notify_begin(const struct notify *notify);

@@ -97,6 +97,7 @@ make_up_service_manager(struct notify *notify)
 	static const char *const paths[] = {"/run/systemd/notify", "@notify", "elsewhere"};
 
 	notify->path = paths[random_one_in(16) ? 2 : random_below(2)];
+	notify->full = random_one_in(4) ? random_scale(1, 8) : 0;
 	notify->watchdog_us = random_one_in(2) ? random_scale(1000, 60000) * 1000 : 0;
 }
 
@@ -154,7 +155,7 @@ make_up_weather(bool crowd, bool crush)
 	s->soft = random_one_in(3) ? 0 : random_scale(2, 64);
 	s->hard = random_one_in(2) ? 0 : random_scale(16, 1024);
 	s->cuts = random_one_in(3) ? 0 : random_scale(1, 64);
-	s->setup = random_one_in(32) ? random_scale(4, 32) : 0;
+	s->setup = random_one_in(16) ? random_scale(4, 64) : 0;
 	s->peers = crowd ? (uint32_t)random_scale(1000, PEERS_MOST) : (uint32_t)random_scale(1, 64);
 	if (crush) {
 		s->tempo_ns = random_scale(10 * MS, 100 * MS);
