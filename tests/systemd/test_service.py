@@ -1,6 +1,5 @@
 """The installed service on a real systemd: started by the first packet, watched, restarted, drained."""
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -53,22 +52,25 @@ def one_echo(kind=socket.SOCK_STREAM, family=socket.AF_INET, port=PORT):
         echo(sock, b"one echo")
 
 
-def main_pid():
-    return int(machine.show("echod.service", "MainPID"))
+class Process:
+    """A service's process, as this machine calls it: its control group tells both."""
 
+    def __init__(self, unit="echod.service"):
+        group = machine.show(unit, "ControlGroup")
+        self.path = f"/proc/{machine.init}/root/sys/fs/cgroup{group}/cgroup.procs"
+        self.pid = self.now()
 
-def host_pid(pid):
-    """A process of the container's, as this process has to call it."""
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    def now(self):
+        """Its number, or None while there is none."""
         try:
-            with open(f"/proc/{name}/status", encoding="ascii") as file:
-                numbers = re.search(r"^NSpid:\s+(.*)", file.read(), re.M).group(1).split()
-            if len(numbers) > 1 and int(numbers[-1]) == pid and os.readlink(f"/proc/{name}/ns/pid") == \
-                    os.readlink(f"/proc/{machine.init}/ns/pid"):
-                return int(name)
+            with open(self.path, encoding="ascii") as file:
+                return int(file.readline() or 0) or None
         except OSError:
-            pass
-    raise AssertionError(f"no process {pid} in the container")
+            return None
+
+    def wait_for_another(self):
+        harness.wait_until(lambda: self.now() not in (None, self.pid), "another daemon")
+        self.pid = self.now()
 
 
 class Load:
@@ -162,18 +164,18 @@ class Service(unittest.TestCase):
     def test_a_restart_under_load_refuses_nobody_and_cuts_nobody(self):
         with Load() as load:
             for _ in range(5):
-                before = main_pid()
+                before = Process().pid
                 machine.run("systemctl", "restart", "echod.service")
                 load.wait_for_more()
-                self.assertNotEqual(main_pid(), before)
+                self.assertNotEqual(Process().pid, before)
         self.assertEqual((load.refused, load.cut), ([], []))
 
     def test_killed_fifty_times_under_load_it_comes_back_and_nobody_is_refused(self):
         with Load() as load:
+            daemon = Process()
             for _ in range(50):
-                before = main_pid()
-                machine.run("systemctl", "kill", "--signal=KILL", "echod.service")
-                harness.wait_until(lambda: main_pid() not in (0, before), "another daemon")
+                os.kill(daemon.pid, signal.SIGKILL)
+                daemon.wait_for_another()
                 load.wait_for_more()
         self.assertEqual(load.refused, [])
         self.assertEqual(machine.active("echod.service"), "active")
@@ -189,14 +191,14 @@ class Service(unittest.TestCase):
     def test_the_watchdog_lets_an_idle_daemon_live_and_replaces_a_hung_one(self):
         self.drop_in("echod.service", "[Service]", "WatchdogSec=1s", "TimeoutAbortSec=1s")
         one_echo()
-        pid = main_pid()
+        daemon = Process()
         seen = set()
         harness.wait_until(
             lambda: seen.add(machine.show("echod.service", "WatchdogTimestampMonotonic")) or len(seen) > 4,
             "pings from an idle daemon")
-        self.assertEqual(main_pid(), pid)
-        os.kill(host_pid(pid), signal.SIGSTOP)
-        harness.wait_until(lambda: main_pid() not in (0, pid), "another daemon")
+        self.assertEqual(daemon.now(), daemon.pid)
+        os.kill(daemon.pid, signal.SIGSTOP)
+        daemon.wait_for_another()
         one_echo()
         self.assertIn("Watchdog timeout", machine.journal("echod.service"))
 
@@ -205,12 +207,12 @@ class Service(unittest.TestCase):
         peers = [peer() for _ in range(20)]
         for sock in peers[:8]:
             echo(sock)
-        pid = main_pid()
+        daemon = Process()
         seen = set()
         harness.wait_until(
             lambda: seen.add(machine.show("echod.service", "WatchdogTimestampMonotonic")) or len(seen) > 3,
             "pings from a full daemon")
-        self.assertEqual(main_pid(), pid)
+        self.assertEqual(daemon.now(), daemon.pid)
         for sock in peers:
             sock.close()
 
@@ -247,10 +249,10 @@ class Service(unittest.TestCase):
         reason = "--idle-timeout=soon: must be"
         self.assertIn(reason, machine.run("systemctl", "status", "echod.service", check=False).stdout)
         # somebody who waits on the socket starts it again and again, but not for long
+        self.drop_in("echod.service", "[Unit]", "StartLimitIntervalSec=1h", "StartLimitBurst=10")
         with peer():
             self.wait_active("echod.socket", "failed")
-        starts = machine.journal("echod.service").count(reason)
-        self.assertLess(starts, 65)
+        self.assertLess(machine.journal("echod.service").count(reason), 12)
         self.options("")
         machine.run("systemctl", "reset-failed")
         machine.run("systemctl", "restart", "echod.socket")
@@ -262,9 +264,9 @@ class Service(unittest.TestCase):
         # Each kind of packet arrives around the time of the end: shortly before, at, after.
         for step in range(12):
             one_echo(*PACKETS[step % 4])
-            pids.add(main_pid())
+            pids.add(Process().pid)
             time.sleep(0.97 + 0.006 * step)  # not for luck: to meet the end
-        self.assertGreater(len(pids - {0}), 1)
+        self.assertGreater(len(pids - {None}), 1)
         self.wait_active("echod.service", "inactive")
         self.assertEqual(machine.show("echod.service", "Result"), "success")
         one_echo()
@@ -344,8 +346,7 @@ class Service(unittest.TestCase):
 
         harness.wait_until(all_started, "both instances to have been reached")
         for core, service in zip(cores, services):
-            pid = machine.show(service, "MainPID")
-            self.assertEqual(os.sched_getaffinity(host_pid(int(pid))), {core})
+            self.assertEqual(os.sched_getaffinity(Process(service).pid), {core})
         for unit in names[:2]:  # one instance gone, the other has all
             machine.run("systemctl", "stop", unit)
         for _ in range(20):
