@@ -182,7 +182,7 @@ class SlowLoris(unittest.TestCase):
             for number in range(room):
                 newcomers.append(connect(daemon.tcp))
                 self.assertEqual(echo(newcomers[-1], b"%d" % number), b"%d" % number)
-            gone = daemon.lines.matching("reason=full$")
+            gone = daemon.lines.wait("reason=full$", room)
             self.assertEqual(len(gone), room)
             for line in gone:
                 self.assertGreaterEqual(float(re.search(r" duration=([\d.]+)", line).group(1)), 1.0)

@@ -72,15 +72,18 @@ class Stopped(unittest.TestCase):
 
 
 class Storms(unittest.TestCase):
-    def rain(self, pid, count, drops):
-        """A process that sends count signals, and says so with its end."""
-        program = "import os, sys; pid, count, *drops = map(int, sys.argv[1:])\n" \
-                  "for number in range(count): os.kill(pid, drops[number % len(drops)])"
-        return subprocess.Popen(["/usr/bin/python3", "-c", program, str(pid), str(count), *(str(int(d)) for d in drops)])
+    def rain(self, process, count, drops):
+        """A process that sends count signals, to this daemon alone: a pid may be somebody else's by then."""
+        program = "import signal, sys; process, count, *drops = map(int, sys.argv[1:])\n" \
+                  "for number in range(count): signal.pidfd_send_signal(process, drops[number % len(drops)])"
+        numbers = [str(int(number)) for number in (process, count, *drops)]
+        return subprocess.Popen(["/usr/bin/python3", "-c", program, *numbers], pass_fds=[process])
 
     def weather(self, daemon, count):
         """The storm, with stops in it; and all the while somebody is served."""
-        storms = [self.rain(daemon.pid, count, drops) for drops in
+        process = os.pidfd_open(daemon.pid)
+        self.addCleanup(os.close, process)
+        storms = [self.rain(process, count, drops) for drops in
                   (HARMLESS, reversed(HARMLESS), (signal.SIGUSR1, signal.SIGSTOP, signal.SIGCONT))]
         port, udp = proc.bound_port(daemon.pid, "tcp"), proc.bound_port(daemon.pid, "udp")
         with Bystanders(port, connections=20, rate=2000), datagram_peer(udp) as asker:

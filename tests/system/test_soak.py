@@ -64,6 +64,19 @@ class Soak(unittest.TestCase):
             data = payload(1 + number * 7919 % 300000, number)
             self.assertTrue(converse(peer, data) == data, "other bytes came back")
 
+    def take_rings_and_reset(self, daemon):
+        readers = [Reader(daemon.tcp, payload(1 << 20, seed)) for seed in range(4)]
+
+        def holding():
+            for reader in readers:
+                reader.push()
+            return daemon.stats()["rings_lent"] == len(readers)
+
+        harness.wait_until(holding, "rings to be lent")
+        for reader in readers:
+            reset(reader.peer)
+        daemon.wait_stats(lambda now: now["tcp_open"] == 0, "them to leave")
+
     def widen(self, daemon):
         """Once, all that datagrams and many connections may ever need."""
         with datagram_peer(daemon.udp) as asker:
@@ -81,6 +94,7 @@ class Soak(unittest.TestCase):
 
     def round(self, daemon, number):
         """Returns (messages echoed, bytes of memory when all rings were full, open files then)."""
+        self.take_rings_and_reset(daemon)
         lost = held(daemon.stats())  # what was on the way to those that have reset
         readers = [Reader(daemon.tcp, payload(1 << 20, seed)) for seed in range(RINGS)]
 
