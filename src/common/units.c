@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct unit {
-	const char *suffix;
+	char suffix[3];
 	uint64_t factor;
 };
 
@@ -16,40 +16,65 @@ static const struct unit size_units[] = {
         {"", 1}, {"K", UINT64_C(1) << 10}, {"M", UINT64_C(1) << 20}, {"G", UINT64_C(1) << 30}};
 
 static int
-parse_digits(const char **text, uint64_t *number)
+parse_digits(const char *text, uint64_t *number, const char **end)
 {
-	const char *p = *text;
+	const char *p = text;
 	uint64_t n = 0;
 
 	if (*p < '0' || *p > '9')
 		return -EINVAL;
+	/*@ loop invariant \subset(p, text + (0 .. strlen(text)));
+	    loop invariant \forall integer i; 0 <= i < p - text ==> is_digit(text[i]);
+	    loop invariant n == decimal(text, p - text);
+	    loop assigns p, n;
+	    loop variant strlen(text) - (p - text);
+	*/
 	for (; *p >= '0' && *p <= '9'; p++) {
 		uint64_t digit = (uint64_t)(*p - '0');
 
-		if (n > (UINT64_MAX - digit) / 10)
+		if (n > (UINT64_MAX - digit) / 10) {
+			/*@ assert decimal(text, p - text + 1) > UINT64_MAX; */
 			return -ERANGE;
+		}
 		n = n * 10 + digit;
 	}
-	*text = p;
+	*end = p;
 	*number = n;
 	return 0;
 }
 
 static int
+multiply(uint64_t a, uint64_t b, uint64_t *product)
+{
+	if (a > UINT64_MAX / b)
+		return -ERANGE;
+	*product = a * b;
+	return 0;
+}
+
+/*@ predicate is_in_unit(char *text, integer n, struct unit *unit, integer value) =
+      begins_with_digits(text, n) && strcmp(text + n, &unit->suffix[0]) == 0 &&
+      value == decimal(text, n) * unit->factor;
+*/
+
+static int
 parse_with_unit(const char *text, const struct unit *units, size_t n_units, uint64_t *value)
 {
+	const char *suffix;
 	uint64_t number;
-	int error = parse_digits(&text, &number);
+	int error = parse_digits(text, &number, &suffix);
 
 	if (error)
 		return error;
+	/*@ loop invariant 0 <= i <= n_units;
+	    loop invariant \forall integer j; 0 <= j < i ==> strcmp(suffix, &units[j].suffix[0]) !=
+	   0; loop assigns i; loop variant n_units - i;
+	*/
 	for (size_t i = 0; i < n_units; i++) {
-		if (strcmp(text, units[i].suffix) != 0)
+		if (strcmp(suffix, units[i].suffix) != 0)
 			continue;
-		if (number > UINT64_MAX / units[i].factor)
-			return -ERANGE;
-		*value = number * units[i].factor;
-		return 0;
+		/*@ assert is_in_unit(text, suffix - text, &units[i], number * units[i].factor); */
+		return multiply(number, units[i].factor, value);
 	}
 	return -EINVAL;
 }
@@ -63,7 +88,7 @@ units_parse_count(const char *text, uint64_t *count)
 int
 units_parse_time(const char *text, uint64_t *time_ms)
 {
-	if (strcmp(text, "0") == 0) {
+	if (text[0] == '0' && text[1] == '\0') {
 		*time_ms = 0;
 		return 0;
 	}
