@@ -55,7 +55,8 @@ struct connections_config {
 	void *owner;
 };
 
-/* Returns NULL and sets errno (ENOMEM). Freeing closes what is open (CLOSE_DRAIN). */
+/* Returns NULL and sets errno (mmap(2), getentropy(3)). Freeing closes what is open (CLOSE_DRAIN).
+ */
 struct connections *connections_new(const struct connections_config *config);
 void connections_free(struct connections *connections);
 

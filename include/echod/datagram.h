@@ -17,7 +17,7 @@ struct datagrams;
 /*
  * Starts to serve the datagram sockets among the listeners, and logs what is not as it should be
  * about them. The listeners stay the caller's, as do the loop, the stats and the options, and live
- * longer. Returns NULL and sets errno (ENOMEM).
+ * longer. Returns NULL and sets errno (mmap(2), getentropy(3)).
  */
 struct datagrams *datagrams_new(struct ev_loop *loop, struct stats *stats,
         const struct options *options, struct listeners *listeners);

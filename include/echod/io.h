@@ -53,7 +53,7 @@ struct io_config {
 	void *owner;
 };
 
-/* Returns NULL and sets errno to ENOMEM when the memory cannot be mapped. */
+/* Returns NULL and sets errno (mmap(2)). */
 struct io *io_new(const struct io_config *config);
 void io_free(struct io *io);
 

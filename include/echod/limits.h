@@ -17,7 +17,8 @@ void limits_raise(void);
 
 /*
  * Returns how many connections fit beside so many listeners: asked, or the default for asked = 0,
- * or fewer. Returns 0 when not even one fits.
+ * or fewer. Returns 0 and sets errno when not even one fits (EMFILE),
+ * or when the limit is not known (getrlimit(2)).
  */
 uint32_t limits_connections(uint64_t asked, size_t listeners);
 

@@ -21,8 +21,8 @@ struct pool {
 /*
  * Maps room for capacity items (0 is a pool that lends nothing) of item_size bytes, a multiple
  * of 8. A lent item begins with 8 zero bytes, which are the pool's while it is not lent. The others
- * are zero when it is lent for the first time and later as they were given back. Returns 0, or
- * -ENOMEM.
+ * are zero when it is lent for the first time and later as they were given back. Returns 0, or -1
+ * and sets errno (mmap(2)).
  */
 int pool_init(struct pool *pool, uint32_t capacity, size_t item_size);
 
@@ -41,7 +41,7 @@ void *pool_at(const struct pool *pool, uint32_t index);
 
 /*
  * Maps length zeroed bytes that take memory only once touched and never get into a core dump
- * (madvise(2), MADV_DONTDUMP). Returns NULL when there is no room. Give back with pool_unmap().
+ * (madvise(2), MADV_DONTDUMP). Returns NULL and sets errno (mmap(2)). Give back with pool_unmap().
  */
 void *pool_map(size_t length);
 void pool_unmap(void *memory, size_t length);

@@ -7,6 +7,7 @@
 #include "echod/listener.h"
 #include "echod/options.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct server;
@@ -14,7 +15,7 @@ struct server;
 /*
  * Puts everything in place to serve the listeners, which stay the caller's; nothing is accepted
  * before server_run(). limit is how many connections may be open at once.
- * Returns NULL and sets errno.
+ * Returns NULL when that fails; a line in the log says what did.
  */
 struct server *server_new(
         const struct options *options, struct listeners *listeners, uint32_t limit);
@@ -24,7 +25,8 @@ void server_free(struct server *server);
  * Serves until SIGTERM or SIGINT, and then until the last connection has ended or the drain timeout
  * has passed; a second signal ends it at once. SIGUSR1 logs the counters; SIGHUP says that there is
  * nothing to reload.
+ * Returns false when it had to give up; a line in the log says why.
  */
-void server_run(struct server *server);
+bool server_run(struct server *server);
 
 #endif

@@ -21,7 +21,7 @@ struct sources;
 
 /*
  * Makes a table for up to capacity connections, each source allowed limit (at least 1) of them.
- * Returns NULL and sets errno to ENOMEM.
+ * Returns NULL and sets errno (mmap(2), getentropy(3)).
  */
 struct sources *sources_new(uint32_t capacity, uint64_t limit);
 void sources_free(struct sources *sources);
@@ -45,7 +45,7 @@ struct source_tokens_config {
 	size_t n_exempt;
 };
 
-/* Returns NULL and sets errno to ENOMEM. */
+/* Returns NULL and sets errno (mmap(2), getentropy(3)). */
 struct source_tokens *source_tokens_new(const struct source_tokens_config *config);
 void source_tokens_free(struct source_tokens *tokens);
 

@@ -3,6 +3,7 @@
 #include "echod/bucket.h"
 #include "echod/clock.h"
 #include "echod/log.h"
+#include "echod/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ struct door {
 struct acceptor {
 	struct acceptor_config config;
 	unsigned closed; /* a set of enum gate */
-	struct ev_timer pause, rate;
+	struct ev_timer pause, rate, hurry;
 	struct bucket_rule rule;
 	struct bucket bucket;
 	struct log_limit pause_limit, source_limit, error_limit;
@@ -52,8 +53,11 @@ static void
 open_gate(struct acceptor *acceptor, enum gate reason)
 {
 	acceptor->closed &= ~(unsigned)reason;
-	for (size_t i = 0; i < acceptor->n_doors && !acceptor->closed; i++)
+	if (acceptor->closed)
+		return;
+	for (size_t i = 0; i < acceptor->n_doors; i++)
 		ev_io_start(acceptor->config.loop, &acceptor->doors[i].watcher);
+	loop_hurry(acceptor->config.loop, &acceptor->hurry);
 }
 
 static void
@@ -67,24 +71,12 @@ close_for(struct acceptor *acceptor, enum gate reason, struct ev_timer *timer, u
 	ev_timer_start(acceptor->config.loop, timer);
 }
 
-/* Should epoll refuse a socket, libev tells only after its next wait: a short one, then. */
-static void
-wait_shortly(struct ev_loop *loop, struct ev_timer *timer)
-{
-	ev_timer_set(timer, 0, 0);
-	ev_timer_start(loop, timer);
-}
-
 static void
 acceptor_on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-	struct acceptor *acceptor = timer->data;
-
+	(void)loop;
 	(void)events;
-	if (!(acceptor->closed & GATE_PAUSED))
-		return;
-	open_gate(acceptor, GATE_PAUSED);
-	wait_shortly(loop, timer);
+	open_gate(timer->data, GATE_PAUSED);
 }
 
 static void
@@ -227,6 +219,7 @@ acceptor_new(const struct acceptor_config *config, struct listeners *listeners)
 	acceptor->rule = bucket_rule(config->rate, config->rate);
 	ev_timer_init(&acceptor->pause, acceptor_on_pause_over, 0, 0);
 	ev_timer_init(&acceptor->rate, acceptor_on_token, 0, 0);
+	loop_hurry_init(&acceptor->hurry);
 	acceptor->pause.data = acceptor->rate.data = acceptor;
 	for (size_t i = 0; i < listeners->count; i++) {
 		struct door *door = &acceptor->doors[acceptor->n_doors];
@@ -240,7 +233,6 @@ acceptor_new(const struct acceptor_config *config, struct listeners *listeners)
 		acceptor->n_doors++;
 	}
 	open_gate(acceptor, 0);
-	wait_shortly(config->loop, &acceptor->pause);
 	return acceptor;
 }
 
@@ -252,6 +244,7 @@ acceptor_free(struct acceptor *acceptor)
 	close_gate(acceptor, GATE_DRAINING);
 	ev_timer_stop(acceptor->config.loop, &acceptor->pause);
 	ev_timer_stop(acceptor->config.loop, &acceptor->rate);
+	ev_timer_stop(acceptor->config.loop, &acceptor->hurry);
 	free(acceptor);
 }
 

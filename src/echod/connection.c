@@ -31,6 +31,23 @@ struct connections {
 static io_received connection_on_received;
 static io_sent connection_on_sent;
 
+/* What only some options need. */
+static bool
+make_tables(struct connections *all)
+{
+	const struct connections_config *config = &all->config;
+
+	if (config->source_limit > 0) {
+		all->sources = sources_new(config->limit, config->source_limit);
+		if (!all->sources)
+			return false;
+	}
+	if (config->source_limit == 0 && !config->log_exits)
+		return true;
+	all->details = pool_map(config->limit * sizeof(struct detail));
+	return all->details;
+}
+
 struct connections *
 connections_new(const struct connections_config *config)
 {
@@ -45,20 +62,17 @@ connections_new(const struct connections_config *config)
 	        .on_sent = connection_on_sent,
 	        .owner = all,
 	};
-	bool want_details = config->log_exits || config->source_limit > 0;
 
 	if (!all)
 		return NULL;
 	all->config = *config;
 	all->io = io_new(&io_config);
-	if (config->source_limit > 0)
-		all->sources = sources_new(config->limit, config->source_limit);
-	if (want_details)
-		all->details = pool_map(config->limit * sizeof(struct detail));
 	if (!all->io || pool_init(&all->slots, config->limit, sizeof(struct connection)) < 0 ||
-	        (config->source_limit > 0 && !all->sources) || (want_details && !all->details)) {
+	        !make_tables(all)) {
+		int error = errno;
+
 		connections_free(all);
-		errno = ENOMEM;
+		errno = error;
 		return NULL;
 	}
 	ev_set_userdata(config->loop, all);

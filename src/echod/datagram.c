@@ -3,6 +3,7 @@
 #include "echod/clock.h"
 #include "echod/control.h"
 #include "echod/log.h"
+#include "echod/loop.h"
 #include "echod/pool.h"
 #include "echod/reflector.h"
 #include "echod/replies.h"
@@ -53,6 +54,7 @@ struct datagrams {
 	struct reflector_ports ports;
 	struct log_limit excess_limit, fail_limit;
 	struct ev_timer pause; /* after a failure that would otherwise be tried without an end */
+	struct ev_timer hurry;
 	size_t n_sockets;
 	struct datagram_socket sockets[];
 };
@@ -210,8 +212,7 @@ pause_receiving(struct datagrams *datagrams, const char *reason)
 	        "PAUSE: proto=udp receiving stops for %d ms: %s", PAUSE_MS, reason);
 	for (size_t i = 0; i < datagrams->n_sockets; i++)
 		ev_io_stop(datagrams->loop, &datagrams->sockets[i].watcher);
-	ev_timer_set(&datagrams->pause, PAUSE_MS / 1000., 0);
-	ev_timer_start(datagrams->loop, &datagrams->pause);
+	ev_timer_again(datagrams->loop, &datagrams->pause);
 }
 
 static void
@@ -220,8 +221,20 @@ datagrams_on_start(struct ev_loop *loop, struct ev_timer *timer, int events)
 	struct datagrams *datagrams = timer->data;
 
 	(void)events;
+	ev_timer_stop(loop, timer);
 	for (size_t i = 0; i < datagrams->n_sockets; i++)
 		ev_io_start(loop, &datagrams->sockets[i].watcher);
+	loop_hurry(loop, &datagrams->hurry);
+}
+
+static void
+survive(struct datagrams *datagrams, int error)
+{
+	if (error == EAGAIN || error == EINTR)
+		return;
+	datagrams->stats->udp_receive_errors++;
+	if (error != ECONNREFUSED) /* ip(7): what an earlier datagram met, told once */
+		pause_receiving(datagrams, strerror(error));
 }
 
 /* At most one batch a turn: datagrams never keep connections waiting. */
@@ -242,10 +255,7 @@ datagrams_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 	fit_control_room(batch, socket);
 	received = recvmmsg(watcher->fd, batch->in, BATCH, MSG_DONTWAIT, NULL);
 	if (received < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			datagrams->stats->udp_receive_errors++;
-		if (errno == ENOMEM || errno == ENOBUFS)
-			pause_receiving(datagrams, strerror(errno));
+		survive(datagrams, errno);
 		return;
 	}
 	batch->excess = NULL;
@@ -347,19 +357,21 @@ datagrams_new(struct ev_loop *loop, struct stats *stats, const struct options *o
 	datagrams->loop = loop;
 	datagrams->stats = stats;
 	datagrams->options = options;
+	loop_hurry_init(&datagrams->hurry);
+	ev_timer_init(&datagrams->pause, datagrams_on_start, 0, PAUSE_MS / 1000.);
+	datagrams->pause.data = datagrams;
 	datagrams->batch = batch_new();
-	datagrams->tokens = source_tokens_new(&config);
-	if (!datagrams->batch || !datagrams->tokens) {
+	if (!datagrams->batch || !(datagrams->tokens = source_tokens_new(&config))) {
+		int error = errno;
+
 		datagrams_free(datagrams);
-		errno = ENOMEM;
+		errno = error;
 		return NULL;
 	}
 	set_ports(datagrams, listeners);
 	for (size_t i = 0; i < listeners->count; i++)
 		if (listeners->all[i].type == SOCK_DGRAM)
 			serve(datagrams, &listeners->all[i]);
-	ev_timer_init(&datagrams->pause, datagrams_on_start, 0, 0);
-	datagrams->pause.data = datagrams;
 	datagrams_on_start(loop, &datagrams->pause, 0);
 	return datagrams;
 }
@@ -372,6 +384,7 @@ datagrams_free(struct datagrams *datagrams)
 	for (size_t i = 0; i < datagrams->n_sockets; i++)
 		ev_io_stop(datagrams->loop, &datagrams->sockets[i].watcher);
 	ev_timer_stop(datagrams->loop, &datagrams->pause);
+	ev_timer_stop(datagrams->loop, &datagrams->hurry);
 	source_tokens_free(datagrams->tokens);
 	pool_unmap(datagrams->batch, sizeof(*datagrams->batch));
 	free(datagrams);

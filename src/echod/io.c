@@ -58,12 +58,13 @@ io_new(const struct io_config *config)
 		return NULL;
 	io->config = *config;
 	io->scratch = pool_map(SCRATCH_SIZE);
-	if (config->batch)
-		io->turn = turn_new(&turn_config);
-	if (ring_pool_init(&io->rings, config->ring_size, config->ring_memory) < 0 ||
-	        !io->scratch || (config->batch && !io->turn)) {
+	if (!io->scratch ||
+	        ring_pool_init(&io->rings, config->ring_size, config->ring_memory) < 0 ||
+	        (config->batch && !(io->turn = turn_new(&turn_config)))) {
+		int error = errno;
+
 		io_free(io);
-		errno = ENOMEM;
+		errno = error;
 		return NULL;
 	}
 	take_in_hand(io, ring_pool_take(&io->rings));

@@ -1,5 +1,6 @@
 #include "echod/limits.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 
 enum {
@@ -26,9 +27,12 @@ limits_connections(uint64_t asked, size_t listeners)
 	uint64_t wanted = asked ? asked : DEFAULT_CONNECTIONS, reserved = LIMITS_RESERVED_FILES;
 	uint64_t room;
 
-	getrlimit(RLIMIT_NOFILE, &files);
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 0;
 	if (listeners > USUAL_LISTENERS)
 		reserved += listeners - USUAL_LISTENERS;
 	room = files.rlim_cur > reserved ? files.rlim_cur - reserved : 0;
+	if (room == 0)
+		errno = EMFILE;
 	return (uint32_t)(wanted < room ? wanted : room);
 }

@@ -59,12 +59,11 @@ tune_stream(int fd, uint64_t keepalive_ms)
 }
 
 static int
-get_option(int fd, int name)
+get_option(int fd, int name, int *value)
 {
-	int value = 0;
-	socklen_t length = sizeof(value);
+	socklen_t length = sizeof(*value);
 
-	return getsockopt(fd, SOL_SOCKET, name, &value, &length) < 0 ? 0 : value;
+	return getsockopt(fd, SOL_SOCKET, name, value, &length) < 0 ? -errno : 0;
 }
 
 /* As large as wanted, or as the system permits; never smaller than whoever handed it over made it.
@@ -72,11 +71,15 @@ get_option(int fd, int name)
 static void
 enlarge_buffer(int fd, int name, int force_name, int lock)
 {
-	if (get_option(fd, name) >=
-	        2 * LISTENER_DATAGRAM_BUFFER) /* socket(7): twice what was set */
+	int size = 0, locks = 0;
+
+	get_option(fd, name, &size);
+	if (size >= 2 * LISTENER_DATAGRAM_BUFFER) /* socket(7): twice what was set */
 		return;
-	if (set_option(fd, SOL_SOCKET, force_name, LISTENER_DATAGRAM_BUFFER) < 0 &&
-	        !(get_option(fd, SO_BUF_LOCK) & lock))
+	if (set_option(fd, SOL_SOCKET, force_name, LISTENER_DATAGRAM_BUFFER) == 0)
+		return;
+	get_option(fd, SO_BUF_LOCK, &locks);
+	if (!(locks & lock))
 		set_option(fd, SOL_SOCKET, name, LISTENER_DATAGRAM_BUFFER);
 }
 
@@ -110,16 +113,19 @@ tune_datagram(int fd, int family, const struct options *options)
 static int
 adopt(struct listener *listener, const struct options *options)
 {
-	int fd = listener->listen_fd, flags;
-	socklen_t length = sizeof(listener->type);
+	int fd = listener->listen_fd, flags, accepts = 0, error;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &listener->type, &length) < 0)
-		return -errno;
+	error = get_option(fd, SO_TYPE, &listener->type);
+	if (error)
+		return error;
 	listener->address.length = sizeof(listener->address.storage);
 	if (getsockname(fd, &listener->address.any, &listener->address.length) < 0)
 		return -errno;
-	if (listener->type != SOCK_DGRAM &&
-	        (listener->type != SOCK_STREAM || !get_option(fd, SO_ACCEPTCONN)))
+	if (listener->type == SOCK_STREAM)
+		error = get_option(fd, SO_ACCEPTCONN, &accepts);
+	if (error)
+		return error;
+	if (listener->type != SOCK_DGRAM && !accepts)
 		return -EPROTOTYPE;
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||

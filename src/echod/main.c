@@ -50,9 +50,12 @@ serve(const struct options *options, struct listeners *listeners)
 {
 	uint32_t limit = limits_connections(options->max_connections, listeners->count);
 	struct server *server;
+	bool well;
 
 	if (limit == 0) {
-		log_line(LOG_ERR, "echod: the limit of open files leaves no room for connections");
+		log_line(LOG_ERR,
+		        "echod: the limit of open files leaves no room for connections: %s",
+		        strerror(errno));
 		return EXIT_RUNTIME;
 	}
 	if (limit < options->max_connections)
@@ -60,14 +63,12 @@ serve(const struct options *options, struct listeners *listeners)
 		        "echod: --max-connections=%llu: the limit of open files allows %u",
 		        (unsigned long long)options->max_connections, limit);
 	server = server_new(options, listeners, limit);
-	if (!server) {
-		log_line(LOG_ERR, "echod: start: %s", strerror(errno));
+	if (!server)
 		return EXIT_RUNTIME;
-	}
 	announce(listeners);
-	server_run(server);
+	well = server_run(server);
 	server_free(server);
-	return EXIT_CLEAN;
+	return well ? EXIT_CLEAN : EXIT_RUNTIME;
 }
 
 static enum exit_code
@@ -111,7 +112,10 @@ main(int argc, char **argv)
 		code = listen_and_serve(&options);
 		break;
 	case OPTIONS_SHOWN:
-		code = fflush(stdout) == 0 ? EXIT_CLEAN : EXIT_RUNTIME;
+		if (fflush(stdout) != 0 || ferror(stdout)) {
+			log_line(LOG_ERR, "echod: standard output: %s", strerror(errno));
+			code = EXIT_RUNTIME;
+		}
 		break;
 	case OPTIONS_WRONG:
 		log_line(LOG_ERR, "echod: %s", problem);

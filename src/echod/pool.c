@@ -31,10 +31,12 @@ pool_init(struct pool *pool, uint32_t capacity, size_t item_size)
 	*pool = (struct pool){.capacity = capacity, .item_size = item_size};
 	if (capacity == 0)
 		return 0;
-	if (__builtin_mul_overflow(capacity, item_size, &length))
-		return -ENOMEM;
+	if (__builtin_mul_overflow(capacity, item_size, &length)) {
+		errno = ENOMEM;
+		return -1;
+	}
 	pool->items = pool_map(length);
-	return pool->items ? 0 : -ENOMEM;
+	return pool->items ? 0 : -1;
 }
 
 void

@@ -4,23 +4,20 @@
 #include "echod/connection.h"
 #include "echod/datagram.h"
 #include "echod/log.h"
+#include "echod/loop.h"
 #include "echod/service.h"
+#include "echod/signals.h"
 #include "echod/stats.h"
 #include "echod/sweep.h"
 
 #include <errno.h>
-#include <ev.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	N_SIGNALS = 4,
-};
-
 struct server {
 	struct ev_loop *loop;
-	struct ev_signal signals[N_SIGNALS];
+	struct signals signals;
 	struct ev_timer drain;
 	struct stats stats;
 	struct batch *batch; /* NULL: the direct way */
@@ -30,7 +27,7 @@ struct server {
 	struct sweep *sweep;
 	struct service *service;
 	uint64_t drain_ms;
-	bool draining;
+	bool draining, failed;
 };
 
 static void
@@ -82,14 +79,11 @@ server_on_drain_timeout(struct ev_loop *loop, struct ev_timer *timer, int events
 }
 
 static void
-server_on_stop(struct ev_loop *loop, struct ev_signal *watcher, int events)
+stop(struct server *server)
 {
-	struct server *server = watcher->data;
-
-	(void)events;
 	if (server->draining) {
 		log_line(LOG_INFO, "STOP: at once");
-		ev_break(loop, EVBREAK_ALL);
+		ev_break(server->loop, EVBREAK_ALL);
 		return;
 	}
 	server->draining = true;
@@ -97,8 +91,8 @@ server_on_stop(struct ev_loop *loop, struct ev_signal *watcher, int events)
 	log_line(LOG_INFO, "STOP: draining connections=%u",
 	        connections_open_now(server->connections));
 	service_stopping(server->service, server->drain_ms);
-	ev_now_update(loop);
-	ev_timer_start(loop, &server->drain);
+	ev_now_update(server->loop);
+	ev_timer_start(server->loop, &server->drain);
 	end_if_drained(server);
 }
 
@@ -113,22 +107,10 @@ server_on_idle(void *owner)
 }
 
 static void
-server_on_hangup(struct ev_loop *loop, struct ev_signal *watcher, int events)
+show(struct server *server)
 {
-	(void)loop;
-	(void)watcher;
-	(void)events;
-	log_line(LOG_NOTICE, "SIGHUP: nothing to reload, the options are the command line's");
-}
-
-static void
-server_on_show(struct ev_loop *loop, struct ev_signal *watcher, int events)
-{
-	struct server *server = watcher->data;
 	char text[STATS_TEXT_SIZE];
 
-	(void)loop;
-	(void)events;
 	server->stats.rings_lent = connections_rings_lent(server->connections);
 	server->stats.log_lost = log_lost();
 	datagrams_update_stats(server->datagrams);
@@ -136,40 +118,46 @@ server_on_show(struct ev_loop *loop, struct ev_signal *watcher, int events)
 }
 
 static void
-watch_signals(struct server *server)
+server_on_signal(void *owner, int number)
 {
-	static const struct {
-		int number;
-		void (*callback)(struct ev_loop *, struct ev_signal *, int);
-	} all[N_SIGNALS] = {{SIGTERM, server_on_stop}, {SIGINT, server_on_stop},
-	        {SIGHUP, server_on_hangup}, {SIGUSR1, server_on_show}};
-
-	for (size_t i = 0; i < N_SIGNALS; i++) {
-		ev_signal_init(&server->signals[i], all[i].callback, all[i].number);
-		server->signals[i].data = server;
-		ev_signal_start(server->loop, &server->signals[i]);
+	switch (number) {
+	case SIGHUP:
+		log_line(LOG_NOTICE,
+		        "SIGHUP: nothing to reload, the options are the command line's");
+		break;
+	case SIGUSR1:
+		show(owner);
+		break;
+	default:
+		stop(owner);
+		break;
 	}
 }
 
-/*
- * libev keeps signal watchers in a table of the process, not of the loop: without this a signal
- * that comes while the process ends would find a loop that is freed. And the default action must
- * not end it otherwise than it is about to end.
- */
+/* Who cannot be told to stop must not go on. */
 static void
-ignore_signals(struct server *server)
+server_on_deaf(void *owner, const char *reason)
 {
-	sigset_t ours, before;
+	struct server *server = owner;
 
-	sigemptyset(&ours);
-	for (size_t i = 0; i < N_SIGNALS; i++)
-		sigaddset(&ours, server->signals[i].signum);
-	sigprocmask(SIG_BLOCK, &ours, &before);
-	for (size_t i = 0; i < N_SIGNALS; i++) {
-		ev_signal_stop(server->loop, &server->signals[i]);
-		signal(server->signals[i].signum, SIG_IGN);
-	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	log_line(LOG_ERR, "echod: signals: %s", reason);
+	server->failed = true;
+	ev_break(server->loop, EVBREAK_ALL);
+}
+
+static bool
+hear_signals(struct server *server)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, 0};
+	const struct signals_config config = {
+	        .loop = server->loop,
+	        .numbers = numbers,
+	        .on_signal = server_on_signal,
+	        .on_deaf = server_on_deaf,
+	        .owner = server,
+	};
+
+	return signals_open(&server->signals, &config) == 0;
 }
 
 /* Whether there is a way to go on: the direct one needs nothing. */
@@ -187,7 +175,6 @@ make_batch(struct server *server, const struct options *options)
 		log_line(LOG_DEBUG, "IO: direct (io_uring: %s)", strerror(errno));
 		return true;
 	}
-	log_line(LOG_ERR, "echod: --io=batch: io_uring: %s", strerror(errno));
 	return false;
 }
 
@@ -266,34 +253,53 @@ make_service(
 	return server->service;
 }
 
+static bool
+make_datagrams(struct server *server, const struct options *options, struct listeners *listeners)
+{
+	server->datagrams = datagrams_new(server->loop, &server->stats, options, listeners);
+	return server->datagrams;
+}
+
+/* Returns NULL, or what it is that could not be made; errno says why. */
+static const char *
+make(struct server *server, const struct options *options, struct listeners *listeners,
+        uint32_t limit)
+{
+	server->loop = loop_new();
+	if (!server->loop)
+		return "event loop";
+	if (!make_batch(server, options))
+		return "--io=batch: io_uring";
+	if (!make_connections(server, options, limit))
+		return "memory for connections";
+	if (!make_sweep(server, options) || !make_acceptor(server, options, listeners))
+		return "memory";
+	if (!make_service(server, options, listeners))
+		return "service manager";
+	if (!make_datagrams(server, options, listeners))
+		return "memory for datagrams";
+	if (!hear_signals(server))
+		return "signals";
+	return NULL;
+}
+
 struct server *
 server_new(const struct options *options, struct listeners *listeners, uint32_t limit)
 {
 	struct server *server = calloc(1, sizeof(*server));
+	const char *failed = "memory";
 
-	if (!server)
-		return NULL;
-	server->drain_ms = options->drain_timeout;
-	ev_timer_init(&server->drain, server_on_drain_timeout, (double)server->drain_ms / 1000, 0);
-	server->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-	if (!server->loop || !make_batch(server, options) ||
-	        !make_connections(server, options, limit) || !make_sweep(server, options) ||
-	        !make_acceptor(server, options, listeners) ||
-	        !make_service(server, options, listeners)) {
-		int error = errno;
-
-		server_free(server);
-		errno = error;
-		return NULL;
+	if (server) {
+		server->drain_ms = options->drain_timeout;
+		ev_timer_init(&server->drain, server_on_drain_timeout,
+		        (double)server->drain_ms / 1000, 0);
+		failed = make(server, options, listeners, limit);
 	}
-	server->datagrams = datagrams_new(server->loop, &server->stats, options, listeners);
-	if (!server->datagrams) {
-		server_free(server);
-		errno = ENOMEM;
-		return NULL;
-	}
-	watch_signals(server);
-	return server;
+	if (!failed)
+		return server;
+	log_line(LOG_ERR, "echod: %s: %s", failed, strerror(errno));
+	server_free(server);
+	return NULL;
 }
 
 void
@@ -307,15 +313,15 @@ server_free(struct server *server)
 	sweep_free(server->sweep);
 	service_free(server->service);
 	datagrams_free(server->datagrams);
-	if (ev_is_active(&server->signals[0]))
-		ignore_signals(server);
+	signals_close(&server->signals);
 	if (server->loop)
 		ev_loop_destroy(server->loop);
 	free(server);
 }
 
-void
+bool
 server_run(struct server *server)
 {
 	ev_run(server->loop, 0);
+	return !server->failed;
 }

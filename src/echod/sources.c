@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	SLOTS = 1 << 16, /* 512 KiB; a flood of a million sources a second is 16 a slot */
@@ -68,10 +69,12 @@ sources_new(uint32_t capacity, uint64_t limit)
 	sources->limit = limit;
 	sources->mask = n_heads - 1;
 	sources->heads = pool_map(n_heads * sizeof(*sources->heads));
-	crypto_shorthash_keygen(sources->key);
-	if (!sources->heads || pool_init(&sources->entries, capacity, sizeof(struct entry)) < 0) {
+	if (!sources->heads || getentropy(sources->key, sizeof(sources->key)) < 0 ||
+	        pool_init(&sources->entries, capacity, sizeof(struct entry)) < 0) {
+		int error = errno;
+
 		sources_free(sources);
-		errno = ENOMEM;
+		errno = error;
 		return NULL;
 	}
 	return sources;
@@ -149,13 +152,17 @@ source_tokens_new(const struct source_tokens_config *config)
 {
 	struct source_tokens *tokens = pool_map(sizeof(*tokens));
 
-	if (!tokens) {
-		errno = ENOMEM;
+	if (!tokens)
+		return NULL;
+	if (getentropy(tokens->key, sizeof(tokens->key)) < 0) {
+		int error = errno;
+
+		source_tokens_free(tokens);
+		errno = error;
 		return NULL;
 	}
 	tokens->config = *config;
 	tokens->rule = bucket_rule(config->rate, 2 * config->rate);
-	crypto_shorthash_keygen(tokens->key);
 	return tokens;
 }
 

@@ -30,7 +30,7 @@ void calls_end(void);
 /* False for who else in this process makes system calls: gcov's runtime is linked in, too. */
 bool calls_simulated(void);
 
-/* The handler of a signal runs. */
+/* A signal is sent to the daemon. */
 void calls_signal(int number);
 
 #endif

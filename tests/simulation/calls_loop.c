@@ -13,16 +13,16 @@
 #include "echod/reflector.h"
 
 #include <signal.h>
-#include <sodium.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 static struct {
-	void (*handlers[NSIG])(int);
+	sigset_t blocked;
+	int signal_fd; /* -1: none */
 	uint32_t files;
 	bool simulated;
 } state;
@@ -36,6 +36,8 @@ void
 calls_begin(uint32_t files)
 {
 	memset(&state, 0, sizeof(state));
+	sigemptyset(&state.blocked);
+	state.signal_fd = -1;
 	state.files = files;
 	state.simulated = true;
 }
@@ -55,9 +57,10 @@ calls_simulated(void)
 void
 calls_signal(int number)
 {
-	expect(state.handlers[number], "signal %d has no handler", number);
+	expect(state.signal_fd >= 0, "nobody hears signal %d", number);
 	trace("signal", number, 0, 0);
-	state.handlers[number](number);
+	files_get(state.signal_fd, FILE_SIGNALS, "signal")->pending |= UINT64_C(1) << number;
+	epoll_wake(state.signal_fd);
 }
 
 WRAP(int, epoll_create1, int flags)
@@ -84,8 +87,8 @@ WRAP(int, epoll_ctl, int epoll_fd, int operation, int fd, struct epoll_event *ev
 	int error = 0;
 
 	files_get(epoll_fd, FILE_EPOLL, "epoll_ctl");
-	/* the loop's own descriptor for signals is added before anything is lacking */
-	if (operation == EPOLL_CTL_ADD && file->kind != FILE_EVENT)
+	/* without signals the daemon ends: tests/system/test_torture.py */
+	if (operation == EPOLL_CTL_ADD && file->kind != FILE_SIGNALS)
 		error = -fault(CALL_EPOLL_ADD);
 	if (error)
 		oracle_on_epoll_error(file->kind == FILE_STREAM ? file->stream : NULL, -error);
@@ -110,32 +113,43 @@ WRAP(int, epoll_wait, int epoll_fd, struct epoll_event *events, int most, int ti
 	return (int)answer(count);
 }
 
-WRAP(int, eventfd, unsigned initial, int flags)
+WRAP(int, signalfd, int fd, const sigset_t *heard, int flags)
 {
-	int fd = files_open(FILE_EVENT);
+	int signal_fd = -fault(CALL_SETUP);
 
-	(void)flags;
-	if (fd >= 0)
-		files_any(fd, "eventfd")->count = initial;
-	trace("eventfd", initial, 0, fd);
-	return (int)answer(fd);
+	expect(fd == -1 && flags == (SFD_NONBLOCK | SFD_CLOEXEC), "signalfd of %d with flags %x",
+	        fd, (unsigned)flags);
+	for (int number = 1; number < NSIG; number++)
+		expect(sigismember(heard, number) <= sigismember(&state.blocked, number),
+		        "signal %d is not blocked", number);
+	if (signal_fd == 0)
+		signal_fd = files_open(FILE_SIGNALS);
+	if (signal_fd >= 0) {
+		files_any(signal_fd, "signalfd")->pending = 0;
+		state.signal_fd = signal_fd;
+	}
+	trace("signalfd", flags, 0, signal_fd);
+	return (int)answer(signal_fd);
 }
 
 WRAP(ssize_t, read, int fd, void *buffer, size_t size)
 {
+	struct signalfd_siginfo *info = buffer, *end = info + size / sizeof(*info);
 	struct file *file;
 
 	if (!calls_simulated())
 		return __real_read(fd, buffer, size);
-	file = files_get(fd, FILE_EVENT, "read");
-	expect(size == sizeof(file->count), "read of %zu bytes from an eventfd", size);
+	file = files_get(fd, FILE_SIGNALS, "read");
 	oracle_on_progress();
-	trace("read", fd, (int64_t)file->count, (int64_t)size);
-	if (file->count == 0)
+	trace("read", fd, (int64_t)file->pending, (int64_t)size);
+	if (!file->pending)
 		return answer(-EAGAIN);
-	memcpy(buffer, &file->count, size);
-	file->count = 0;
-	return (ssize_t)size;
+	for (; file->pending && info < end; info++) {
+		*info = (struct signalfd_siginfo){
+		        .ssi_signo = (uint32_t)__builtin_ctzll(file->pending)};
+		file->pending &= file->pending - 1;
+	}
+	return (char *)info - (char *)buffer;
 }
 
 static ssize_t
@@ -162,19 +176,10 @@ write_log(const char *text, size_t size)
 
 WRAP(ssize_t, write, int fd, const void *buffer, size_t size)
 {
-	struct file *file;
-	uint64_t count;
-
 	if (!calls_simulated())
 		return __real_write(fd, buffer, size);
-	if (fd == STDERR_FILENO)
-		return answer(write_log(buffer, size));
-	file = files_get(fd, FILE_EVENT, "write");
-	expect(size == sizeof(count), "write of %zu bytes to an eventfd", size);
-	memcpy(&count, buffer, sizeof(count));
-	file->count += count;
-	epoll_wake(fd);
-	return (ssize_t)size;
+	expect(fd == STDERR_FILENO, "write to descriptor %d", fd);
+	return answer(write_log(buffer, size));
 }
 
 WRAP(int, clock_gettime, clockid_t clock, struct timespec *time)
@@ -195,30 +200,10 @@ WRAP(int, gettimeofday, struct timeval *time, void *zone)
 	return 0;
 }
 
-WRAP(int, sigaction, int number, const struct sigaction *action, struct sigaction *old)
-{
-	(void)old;
-	state.handlers[number] = action->sa_handler;
-	trace("sigaction", number, action->sa_flags, 0);
-	return 0;
-}
-
-typedef void handler(int);
-
-WRAP(handler *, signal, int number, handler *handle)
-{
-	handler *old = state.handlers[number];
-
-	state.handlers[number] = handle == SIG_DFL || handle == SIG_IGN ? NULL : handle;
-	trace("signal", number, 0, 0);
-	return old;
-}
-
 WRAP(int, sigprocmask, int how, const sigset_t *set, sigset_t *old)
 {
-	(void)set;
-	if (old)
-		sigemptyset(old);
+	expect(how == SIG_BLOCK && set && !old, "sigprocmask %d", how);
+	state.blocked = *set;
 	trace("sigprocmask", how, 0, 0);
 	return 0;
 }
@@ -257,7 +242,10 @@ WRAP(void, reflector_ports_init, struct reflector_ports *ports)
 }
 
 /* The key of the tables of sources. */
-WRAP(void, crypto_shorthash_keygen, unsigned char *key)
+WRAP(int, getentropy, void *buffer, size_t size)
 {
-	memset(key, 7, crypto_shorthash_KEYBYTES);
+	int error = -fault(CALL_SETUP);
+
+	memset(buffer, 7, size);
+	return (int)answer(error);
 }

@@ -320,7 +320,7 @@ close_file(struct file *file)
 	case FILE_NONE:
 	case FILE_STANDARD:
 	case FILE_SOCKET:
-	case FILE_EVENT:
+	case FILE_SIGNALS:
 	case FILE_URING:
 	case FILE_NOTIFY:
 		break;

@@ -49,7 +49,7 @@ serve(const struct options *options, struct listeners *listeners)
 		expect(scenario_now()->setup, "the daemon does not start: %s", strerror(errno));
 		return;
 	}
-	server_run(server);
+	expect(server_run(server), "the daemon gives up");
 	expect(scenario_may_end(), "the daemon ends unasked");
 	server_free(server);
 }

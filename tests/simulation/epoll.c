@@ -85,8 +85,8 @@ static uint32_t
 readiness(const struct file *file)
 {
 	switch (file->kind) {
-	case FILE_EVENT:
-		return file->count > 0 ? EPOLLIN : 0;
+	case FILE_SIGNALS:
+		return file->pending ? EPOLLIN : 0;
 	case FILE_LISTENER:
 		return waiting_readiness(file->waiting);
 	case FILE_UDP:

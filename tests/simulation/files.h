@@ -13,8 +13,8 @@ enum file_kind {
 	FILE_STANDARD, /* 0 to 2 */
 	FILE_SOCKET,   /* neither listening nor bound yet */
 	FILE_EPOLL,
-	FILE_EVENT, /* eventfd(2) */
-	FILE_URING, /* io_uring_setup(2) */
+	FILE_SIGNALS, /* signalfd(2) */
+	FILE_URING,   /* io_uring_setup(2) */
 	FILE_LISTENER,
 	FILE_UDP,
 	FILE_NOTIFY, /* to the service manager */
@@ -27,7 +27,7 @@ struct file {
 		struct stream *stream;
 		struct waiting *waiting; /* of a listener */
 		struct udp *udp;         /* of a UDP socket */
-		uint64_t count;          /* of an eventfd */
+		uint64_t pending;        /* signals, a bit each */
 	};
 	/* what epoll knows of it */
 	bool watched;

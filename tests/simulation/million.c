@@ -237,7 +237,7 @@ serve(const struct options *options)
 	state.memory_before = memory_resident();
 	server = server_new(options, &listeners, state.connections);
 	expect(server, "the daemon does not start");
-	server_run(server);
+	expect(server_run(server), "the daemon gives up");
 	server_free(server);
 	listeners_close(&listeners);
 }

@@ -17,7 +17,7 @@ FLOORS = (
     ("io",),
     ("listener", "limits", "service"),
     ("options",),
-    ("ring_pool", "turn", "batch_none"),
+    ("ring_pool", "turn", "batch_none", "loop", "signals"),
     ("pool", "ring", "batch", "stats", "log"),
     ("bucket", "control", "option_table", "prefix", "resolver", "dial"),
     ("address",),
