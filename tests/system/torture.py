@@ -1,0 +1,300 @@
+"""Lets one system call of the daemon fail, and judges what becomes of it.
+
+strace lists the calls that a day in the daemon's life makes (start, TCP, UDP, signals, drain), and then lets each
+of them fail: with each errno of its manual page, once or from then on for ever. Whatever fails, the
+daemon serves who comes afterwards, or says in one line what is wrong; it ends neither by a signal nor
+never, and it makes no more calls than there is work.
+"""
+import collections
+import contextlib
+import errno
+import itertools
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import harness
+from peers import payload
+
+# The errors of each call's manual page (section 2, or 7 for sockets), and those of seccomp(2) for calls that
+# containers like to forbid. Where a page says "Linux passes network errors", these are among them.
+ERRORS = {
+    "accept4": "EAGAIN EINTR ECONNABORTED EMFILE ENFILE ENOBUFS ENOMEM EPERM EPROTO EBADF EFAULT EINVAL ENOTSOCK "
+               "EOPNOTSUPP ENETDOWN EHOSTUNREACH ETIMEDOUT",
+    "bind": "EACCES EADDRINUSE EADDRNOTAVAIL EBADF EINVAL ENOTSOCK EFAULT ENOMEM EAFNOSUPPORT",
+    "brk": "ENOMEM",
+    "close": "EBADF EINTR EIO ENOSPC EDQUOT",
+    "epoll_create1": "EINVAL EMFILE ENFILE ENOMEM ENOSYS",
+    "epoll_ctl": "ENOMEM ENOSPC",  # the others come of mistakes; libev asserts that it makes none
+    "epoll_wait": "EBADF EFAULT EINTR EINVAL",
+    "fcntl": "EACCES EAGAIN EBADF EINVAL EPERM",
+    "getrandom": "EAGAIN EFAULT EINTR EINVAL ENOSYS",
+    "getsockname": "EBADF EFAULT EINVAL ENOBUFS ENOTSOCK",
+    "getsockopt": "EBADF EFAULT EINVAL ENOPROTOOPT ENOTSOCK",
+    "io_uring_enter": "EAGAIN EBADF EBADFD EBADR EBUSY EEXIST EFAULT EINTR EINVAL ENOMEM ENXIO EOPNOTSUPP",
+    "io_uring_register": "EACCES EBADF EBADFD EBUSY EEXIST EFAULT EINVAL EMFILE ENOMEM ENXIO EOPNOTSUPP",
+    "io_uring_setup": "EFAULT EINVAL EMFILE ENFILE ENOMEM ENOSYS EPERM",
+    "listen": "EADDRINUSE EBADF ENOTSOCK EOPNOTSUPP",
+    "madvise": "EACCES EAGAIN EBADF EINVAL EIO ENOMEM EPERM",
+    "mmap": "EACCES EAGAIN EBADF EINVAL ENFILE ENODEV ENOMEM EOVERFLOW EPERM",
+    "munmap": "EINVAL ENOMEM",
+    "newfstatat": "EACCES EBADF EFAULT ELOOP ENOENT ENOMEM EOVERFLOW",
+    "openat": "EACCES EINTR EMFILE ENFILE ENODEV ENOENT ENOMEM ENXIO EPERM ELOOP",
+    "prlimit64": "EFAULT EINVAL EPERM ESRCH",
+    "read": "EAGAIN EBADF EFAULT EINTR EINVAL EIO",
+    "recvfrom": "EAGAIN EBADF ECONNREFUSED ECONNRESET EFAULT EINTR EINVAL ENOMEM ENOTCONN ENOTSOCK ETIMEDOUT",
+    "recvmmsg": "EAGAIN EBADF ECONNREFUSED EFAULT EINTR EINVAL ENOMEM ENOTCONN ENOTSOCK",
+    "rt_sigaction": "EFAULT EINVAL",
+    "rt_sigprocmask": "EFAULT EINVAL",
+    "sendmmsg": "EACCES EAGAIN EBADF ECONNREFUSED EDESTADDRREQ EFAULT EHOSTUNREACH EINTR EINVAL EISCONN EMSGSIZE "
+                "ENETDOWN ENETUNREACH ENOBUFS ENOMEM ENOTCONN ENOTSOCK EOPNOTSUPP EPERM EPIPE",
+    "sendto": "EACCES EAGAIN EALREADY EBADF ECONNREFUSED ECONNRESET EDESTADDRREQ EFAULT EINTR EINVAL EISCONN EMSGSIZE "
+              "ENOBUFS ENOMEM ENOTCONN ENOTSOCK EOPNOTSUPP EPERM EPIPE ETIMEDOUT",
+    "setsockopt": "EACCES EBADF EDOM EFAULT EINVAL ENOBUFS ENOMEM ENOPROTOOPT ENOTSOCK EPERM",
+    "signalfd4": "EBADF EINVAL EMFILE ENFILE ENODEV ENOMEM",
+    "socket": "EACCES EAFNOSUPPORT EINVAL EMFILE ENFILE ENOBUFS ENOMEM EPROTONOSUPPORT EPROTO",
+    "write": "EAGAIN EBADF EDESTADDRREQ EDQUOT EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPERM EPIPE",
+}
+# A call that is not in the table is tortured all the same.
+UNKNOWN = "EPERM ENOMEM ENOSYS"
+# What never comes for ever: to try again is what the page asks for, or it tells of one newcomer, who has gone.
+PASSING = {"EINTR", "EAGAIN", "ECONNABORTED", "EPROTO", "EOPNOTSUPP", "ENETDOWN", "EHOSTUNREACH", "ETIMEDOUT",
+           "ECONNREFUSED"}
+IN_A_ROW = 9
+# These do not fail, or the process is gone.
+INFALLIBLE = {"exit_group", "getpid", "rt_sigreturn", "restart_syscall", "execve"}
+
+EXIT_RUNTIME, EXIT_PRIVILEGE = 1, 4
+MAIN = 'openat(AT_FDCWD, "/dev/null", O_RDWR)'  # its first call; what comes before is the dynamic linker's
+CALL = re.compile(r"^(\w+)\((.*)\)\s+= (-?\w+|\?)(?: (.*))?$")
+OPENS = {"accept4", "epoll_create", "epoll_create1", "eventfd2", "io_uring_setup", "openat", "signalfd4", "socket"}
+TOLD = re.compile(r"^(PAUSE|FAIL|ACCEPT|REFUSE): |^EXIT: .* reason=(?!eof)|^echod: ")
+COUNTED = re.compile(r"\b(tcp_accept_errors|tcp_closed_(error|reset|timeout)|udp_failed_\w+|udp_receive_errors)=[1-9]")
+# What is said in words of its own.
+OTHER_WORDS = re.compile(r"signals: epoll does not take|IP_PKTINFO|neither a listening stream socket nor a datagram socket")
+GIVEN_UP = re.compile(r"^echod: (\(libev\) |memory for the event loop: )")  # in the middle of libev, which has no way back
+ATTEMPTS = 5  # at being served, when something fails for ever
+QUIET = 0.05  # seconds; long enough for a spin to show in the number of calls
+Call = collections.namedtuple("Call", "name arguments result rest")
+
+
+class Gone(Exception):
+    """The daemon has ended, or does not serve and has not said why."""
+
+
+class Start:
+    """How the daemon is started; each time on a port of its own, in a network of the test's own."""
+
+    PORTS = itertools.count(5000)
+
+    def __init__(self, *options, handed_over=False):
+        self.options, self.handed_over, self.port = options, handed_over, None
+
+    @contextlib.contextmanager
+    def __call__(self, wrapper):
+        self.port = next(self.PORTS)
+        with contextlib.ExitStack() as stack:
+            if self.handed_over:
+                command, popen = self._hand_over(stack)
+            else:
+                command, popen = [f"--port={self.port}"], {}
+            wrapper = [*popen.pop("wrapper", []), *wrapper]
+            yield stack.enter_context(subprocess.Popen(
+                [*wrapper, harness.ECHOD, *command, *self.options], stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **popen))
+
+    def _hand_over(self, stack):
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind))
+                   for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", self.port))
+        sockets[0].listen(100)
+        manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        manager.bind("\0torture")
+        numbers = [sock.fileno() for sock in sockets]
+        script = f"exec 3<&{numbers[0]} 4<&{numbers[1]}; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$@\""
+        environment = dict(os.environ, NOTIFY_SOCKET="@torture", WATCHDOG_USEC="200000")
+        return [], {"wrapper": ["/bin/sh", "-c", script, "sh"], "pass_fds": numbers, "env": environment}
+
+
+class Life:
+    """One life of the daemon, from start to end, and its clients; under strace, which may let a call fail."""
+
+    def __init__(self, start, injection=None, patient=True):
+        self.start, self.patient, self.wrong, self.status = start, patient, [], None
+        self.served = collections.Counter()
+        with tempfile.NamedTemporaryFile("r", prefix="echod-torture-") as log:
+            inject = ["-e", "inject=" + injection] if injection else []
+            with start(["strace", "-D", "-q", "-s0", "-o", log.name, *inject]) as self.process:
+                self.lines = harness.Lines(self.process.stderr)
+                try:
+                    with contextlib.suppress(Gone):
+                        self._live()
+                    self.status = self.process.wait(harness.DEADLINE)
+                except subprocess.TimeoutExpired:
+                    self.wrong.append("it does not end")
+                finally:
+                    self.process.kill()
+                self.lines.thread.join(harness.DEADLINE)
+            harness.wait_until(lambda: log.seek(0) == 0 and log.read().endswith("+++\n"), "the end of strace's log")
+            log.seek(0)
+            text = log.read().splitlines()
+        self.said = self.lines.all
+        begin = next((number for number, line in enumerate(text) if line.startswith(MAIN)), len(text))
+        self.before, self.calls = ([Call(*match.groups()) for line in part if (match := CALL.match(line))]
+                                   for part in (text[:begin], text[begin:]))
+        self.signals = sum(line.startswith("--- ") for line in text)
+        self.injected = sum("(INJECTED)" in line for line in text)
+
+    def _live(self):
+        self._exchange("tcp", b"hello")
+        self._exchange("udp", b"hello")
+        with contextlib.suppress(OSError), self._connect("tcp") as peer:
+            self._converse(peer, payload(1 << 20), deaf=True)
+        self._together()
+        for number in (signal.SIGUSR1, signal.SIGHUP) if self._hears() else ():
+            self.process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(QUIET)
+        # who comes after all that
+        self._exchange("tcp", b"still there?")
+        self._exchange("udp", b"still there?")
+        with contextlib.suppress(OSError), self._connect("tcp") as peer:
+            self._converse(peer, b"the last one")
+            self.process.send_signal(signal.SIGTERM)
+            peer.shutdown(socket.SHUT_WR)
+            self.process.wait(harness.DEADLINE)
+        self.process.send_signal(signal.SIGTERM)
+
+    def _together(self):
+        """Several have something to say in the same turn."""
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            peers = [stack.enter_context(self._connect("tcp")) for _ in range(3)]
+            for peer in peers:
+                if self._converse(peer, b"one") != b"one":
+                    return
+            self.process.send_signal(signal.SIGSTOP)
+            try:
+                for peer in peers:
+                    peer.send(b"two")
+            finally:
+                self.process.send_signal(signal.SIGCONT)
+            for peer in peers:
+                self._converse(peer, b"two", sent=3)
+
+    def _connect(self, kind):
+        peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        peer.connect(("127.0.0.1", self.start.port))
+        return peer
+
+    def _hears(self):
+        """Whether signals do not end it any more."""
+        with contextlib.suppress(FileNotFoundError):
+            with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+                masks = dict(line.split(":", 1) for line in status)
+            return int(masks["SigBlk"], 16) & 1 << (signal.SIGUSR1 - 1)
+        return False
+
+    def _hopeless(self):
+        """Whether there is nothing to wait for: it has ended, or has said why it does not serve."""
+        if self.process.poll() is not None:
+            return True
+        if self.patient:
+            return False
+        if self._hears():
+            self.process.send_signal(signal.SIGUSR1)
+        return any(TOLD.search(line) or COUNTED.search(line) for line in list(self.lines.all))
+
+    def _converse(self, peer, data, sent=0, deaf=False):
+        """Sends data; returns what came back until it was all or the connection ended. sent: bytes that are on their
+        way already; deaf: reads only when nothing more can be sent."""
+        poll, answer = select.poll(), bytearray()
+        deadline = time.monotonic() + harness.DEADLINE
+        peer.setblocking(False)
+        while len(answer) < len(data):
+            poll.register(peer, (select.POLLOUT if sent < len(data) else 0) | (0 if deaf else select.POLLIN))
+            ready = poll.poll(0 if deaf else 100)
+            if ready and ready[0][1] & select.POLLOUT:
+                sent += peer.send(data[sent:sent + 65536])
+            elif ready:
+                part = peer.recv(65536)
+                if not part:
+                    break
+                answer += part
+            elif deaf:
+                deaf = False
+            elif self._hopeless():
+                break
+            elif time.monotonic() > deadline:
+                self.wrong.append(f"{len(data) - len(answer)} of {len(data)} bytes did not come back")
+                raise Gone
+            elif peer.type == socket.SOCK_DGRAM:
+                sent = 0  # datagrams may be lost
+        if not data.startswith(answer):
+            self.wrong.append("other bytes came back")
+        return answer
+
+    def _exchange(self, kind, data):
+        """Tries until it is served, unless there is no hope."""
+        deadline = time.monotonic() + harness.DEADLINE
+        for attempt in itertools.count():
+            with contextlib.suppress(OSError), self._connect(kind) as peer:
+                if self._converse(peer, data) == data:
+                    self.served[kind] += 1
+                    return
+            if self.process.poll() is not None:
+                raise Gone
+            if attempt >= ATTEMPTS and self._hopeless():
+                return
+            if time.monotonic() > deadline:
+                self.wrong.append(f"{kind}: nobody is served, and nothing says why")
+                raise Gone
+            time.sleep(0.01)
+
+
+def left_open(calls):
+    """The descriptors that were opened and not closed. Linux closes one even if it says that it did not."""
+    left = {}
+    for number, call in enumerate(calls):
+        if call.name in OPENS and call.result.isdigit():
+            left[call.result] = f"{call.name}({call.arguments})"
+        elif call.name == "close":
+            left.pop(call.arguments, None)
+    return list(left.values())
+
+
+def work(life):
+    """How many calls there is a reason for, generously."""
+    done = [call for call in life.calls if call.result.isdigit()]
+    waits = sum(call.name == "epoll_wait" and call.result == "0" and int(call.arguments.rsplit(" ", 1)[1]) >= 10
+                for call in done)
+    peers = sum(call.name == "accept4" for call in done)
+    datagrams = sum(call.name == "recvmmsg" for call in done)
+    return 300 + 8 * waits + 12 * life.signals + 20 * peers + 5 * datagrams
+
+
+def judge(life, error, for_ever):
+    """What is wrong with how it lived with this error."""
+    wrong = list(life.wrong)
+    complaints = [line for line in life.said if line.startswith("echod: ")]
+    if life.status == 0:
+        told = for_ever and any(TOLD.search(line) or COUNTED.search(line) for line in life.said)
+        if min(life.served["tcp"], life.served["udp"]) < 2 and not told:
+            wrong.append(f"not served, and nothing says why: {dict(life.served)}")
+    elif life.status not in (EXIT_RUNTIME, EXIT_PRIVILEGE):
+        wrong.append(f"exit status {life.status}")
+    elif len(complaints) != 1 or not (os.strerror(error) in complaints[0] or OTHER_WORDS.search(complaints[0])):
+        wrong.append(f"exit status {life.status}, and it says {complaints}")
+    elif life.status == EXIT_PRIVILEGE and error not in (errno.EACCES, errno.EPERM):
+        wrong.append("exit status 4, which is for a lack of privilege")
+    given_up = any(GIVEN_UP.search(line) for line in complaints)
+    if not given_up and (left := left_open(life.calls)):
+        wrong.append(f"left open: {left}")
+    if len(life.calls) > work(life):
+        wrong.append(f"{len(life.calls)} calls, for {work(life)} there is a reason")
+    return wrong
