@@ -29,7 +29,7 @@ struct address {
 /*
  * Reads a numeric address: ADDR, ADDR:PORT, V6, [V6] or [V6]:PORT, an IPv6 scope behind % (RFC
  * 4007: fe80::1%eth0). Without a port, default_port is taken. Names are not looked up. Returns 0,
- * or -EINVAL and stores nothing.
+ * or -EINVAL or -ENOMEM and stores nothing.
  */
 int address_parse(const char *text, uint16_t default_port, struct address *address);
 

@@ -26,7 +26,7 @@ struct option_spec {
 	size_t offset;        /* where in the caller's struct the value goes */
 	uint64_t min, max;    /* what a number may be, 0 too where zero_too */
 	int zero_too;
-	/* OPTION_CALL: returns 0, or -EINVAL when the value is not what `expects` says */
+	/* OPTION_CALL: returns 0, -EINVAL when the value is not what `expects` says, or -ENOMEM */
 	int (*call)(void *options, const char *value);
 	const char *expects; /* the end of "must be …"; NULL for numbers, which say it themselves */
 	const char *help;
@@ -42,14 +42,16 @@ struct option_table {
 
 enum option_outcome {
 	OPTIONS_READ,
-	OPTIONS_SHOWN, /* --help or --version was asked for and has been printed to stdout */
-	OPTIONS_WRONG, /* problem says why */
+	OPTIONS_SHOWN,  /* --help or --version was asked for and has been printed to stdout */
+	OPTIONS_WRONG,  /* problem says why */
+	OPTIONS_FAILED, /* the system is in the way, and problem says how */
 };
 
 /*
  * Sets the defaults, then reads argv. --help and --version exist in every table. On OPTIONS_READ,
  * *operands is the index in argv (reordered by getopt) of the first argument that is no option, and
- * bit i of *given is set when specs[i] was on the command line. On OPTIONS_WRONG, problem holds one
+ * bit i of *given is set when specs[i] was on the command line. On OPTIONS_WRONG and
+ * OPTIONS_FAILED, problem holds one
  * line that names the option and the value, cut to size bytes:
  * "--port=99999: must be a whole number from 0 to 65535".
  */

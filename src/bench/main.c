@@ -115,6 +115,9 @@ main(int argc, char **argv)
 	case OPTIONS_WRONG:
 		fprintf(stderr, "echod-bench: %s (see echod-bench --help)\n", problem);
 		return EXIT_USAGE;
+	case OPTIONS_FAILED:
+		fprintf(stderr, "echod-bench: %s\n", problem);
+		return EXIT_USAGE;
 	case OPTIONS_READ:
 		break;
 	}

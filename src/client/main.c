@@ -20,6 +20,9 @@ main(int argc, char **argv)
 	case OPTIONS_WRONG:
 		fprintf(stderr, "echod-client: %s (see echod-client --help)\n", problem);
 		return SESSION_ERROR;
+	case OPTIONS_FAILED:
+		fprintf(stderr, "echod-client: %s\n", problem);
+		return SESSION_ERROR;
 	case OPTIONS_READ:
 		break;
 	}

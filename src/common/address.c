@@ -41,6 +41,7 @@ address_parse(const char *text, uint16_t default_port, struct address *address)
 	struct addrinfo *found;
 	char copy[ADDRESS_TEXT_SIZE], *host, *port_text;
 	uint64_t port = default_port;
+	int error;
 
 	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
 		return -EINVAL;
@@ -51,8 +52,9 @@ address_parse(const char *text, uint16_t default_port, struct address *address)
 	/* inet_aton's short forms ("127.1", "0x7f000001") are more often a slip than meant */
 	if (!strchr(host, ':') && inet_pton(AF_INET, host, &(struct in_addr){0}) != 1)
 		return -EINVAL;
-	if (getaddrinfo(host, NULL, &hints, &found) != 0)
-		return -EINVAL;
+	error = getaddrinfo(host, NULL, &hints, &found);
+	if (error)
+		return error == EAI_MEMORY ? -ENOMEM : -EINVAL;
 	*address = (struct address){.length = found->ai_addrlen};
 	memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);

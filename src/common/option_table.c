@@ -69,6 +69,7 @@ set(const struct option_spec *spec, const char *value, void *options, char *prob
 	char *field = (char *)options + spec->offset;
 	char what[256];
 	uint64_t number;
+	int error;
 
 	name_option(spec, value, what, sizeof(what));
 	switch (spec->kind) {
@@ -79,10 +80,12 @@ set(const struct option_spec *spec, const char *value, void *options, char *prob
 		*(const char **)field = value;
 		return 0;
 	case OPTION_CALL:
-		if (spec->call(options, value) == 0)
-			return 0;
-		snprintf(problem, size, "%s: must be %s", what, spec->expects);
-		return -EINVAL;
+		error = spec->call(options, value);
+		if (error == -ENOMEM)
+			snprintf(problem, size, "%s: %s", what, strerror(ENOMEM));
+		else if (error)
+			snprintf(problem, size, "%s: must be %s", what, spec->expects);
+		return error;
 	case OPTION_COUNT:
 	case OPTION_TIME:
 	case OPTION_SIZE:
@@ -114,6 +117,19 @@ print_help(const struct option_table *table)
 		putchar('\n');
 	}
 	printf("%-42s this help\n%-42s the version\n", "      --help", "      --version");
+}
+
+static enum option_outcome
+show(const struct option_table *table, int what, char *problem, size_t size)
+{
+	if (what == VALUE_HELP)
+		print_help(table);
+	else
+		printf("%s %s\n", table->program, ECHOD_VERSION);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return OPTIONS_SHOWN;
+	snprintf(problem, size, "standard output: %s", strerror(errno));
+	return OPTIONS_FAILED;
 }
 
 /* What getopt_long did not take, in words. */
@@ -175,7 +191,7 @@ option_table_read(const struct option_table *table, int argc, char **argv, void 
 {
 	struct option longs[MAX_SPECS + 3];
 	char letters[2 * MAX_SPECS + 2];
-	int found;
+	int found, error;
 
 	for (size_t i = 0; i < table->n_specs; i++) {
 		const struct option_spec *spec = &table->specs[i];
@@ -194,17 +210,13 @@ option_table_read(const struct option_table *table, int argc, char **argv, void 
 			explain_refusal(table, found, optopt, argv[optind - 1], problem, size);
 			return OPTIONS_WRONG;
 		}
-		if (found == VALUE_HELP || found == VALUE_VERSION) {
-			if (found == VALUE_HELP)
-				print_help(table);
-			else
-				printf("%s %s\n", table->program, ECHOD_VERSION);
-			return OPTIONS_SHOWN;
-		}
+		if (found == VALUE_HELP || found == VALUE_VERSION)
+			return show(table, found, problem, size);
 		spec = found >= VALUE_SPEC ? &table->specs[found - VALUE_SPEC]
 		                           : find_letter(table, found);
-		if (set(spec, optarg, options, problem, size) < 0)
-			return OPTIONS_WRONG;
+		error = set(spec, optarg, options, problem, size);
+		if (error)
+			return error == -ENOMEM ? OPTIONS_FAILED : OPTIONS_WRONG;
 		*given |= UINT64_C(1) << (spec - table->specs);
 	}
 	*operands = optind;

@@ -271,7 +271,10 @@ open_all(struct listeners *listeners, uint16_t *free_port, const struct options 
 		struct address address;
 
 		error = address_parse(options->listen[i], (uint16_t)options->port, &address);
-		if (!error)
+		if (error)
+			snprintf(problem, size, "listen on %s: %s", options->listen[i],
+			        strerror(-error));
+		else
 			error = open_address(
 			        listeners, &address, false, free_port, options, problem, size);
 	}

@@ -112,14 +112,14 @@ main(int argc, char **argv)
 		code = listen_and_serve(&options);
 		break;
 	case OPTIONS_SHOWN:
-		if (fflush(stdout) != 0 || ferror(stdout)) {
-			log_line(LOG_ERR, "echod: standard output: %s", strerror(errno));
-			code = EXIT_RUNTIME;
-		}
 		break;
 	case OPTIONS_WRONG:
 		log_line(LOG_ERR, "echod: %s", problem);
 		code = EXIT_USAGE;
+		break;
+	case OPTIONS_FAILED:
+		log_line(LOG_ERR, "echod: %s", problem);
+		code = EXIT_RUNTIME;
 		break;
 	}
 	options_free(&options);

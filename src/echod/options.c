@@ -18,9 +18,10 @@ add_address(void *into, const char *text)
 	struct options *options = into;
 	struct address checked;
 	const char **more;
+	int error = address_parse(text, 0, &checked);
 
-	if (address_parse(text, 0, &checked) < 0)
-		return -EINVAL;
+	if (error)
+		return error;
 	more = realloc(options->listen, (options->n_listen + 1) * sizeof(*more));
 	if (!more)
 		return -ENOMEM;

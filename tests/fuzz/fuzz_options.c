@@ -38,7 +38,7 @@ begin(struct line *line)
 static void
 expect_explained(const struct line *line, enum option_outcome outcome)
 {
-	if (outcome != OPTIONS_WRONG)
+	if (outcome != OPTIONS_WRONG && outcome != OPTIONS_FAILED)
 		return;
 	EXPECT(memchr(line->problem, '\0', sizeof(line->problem)));
 	EXPECT(line->problem[0] != '\0');

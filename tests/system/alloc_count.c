@@ -1,10 +1,11 @@
 /*
- * Counts the allocations of the program that it is preloaded into (LD_PRELOAD), in the first eight
- * bytes of the file named by ALLOC_COUNT, where a test reads them while the program runs.
+ * Counts the allocations of the program that it is preloaded into (LD_PRELOAD), in the file named
+ * by ALLOC_COUNT, where a test reads them while the program runs; and lets some of them fail.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,9 +17,17 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
+void __libc_free(void *memory);
 
-static _Atomic uint64_t uncounted;
-static _Atomic uint64_t *counter = &uncounted;
+/* What the file holds; zeroes where it ends before. */
+struct account {
+	_Atomic uint64_t count;
+	_Atomic int64_t live;          /* allocated and not freed */
+	uint64_t fail_from, fail_upto; /* allocations that fail, the first is 1; 0: none */
+};
+
+static struct account nobodys;
+static struct account *account = &nobodys;
 
 __attribute__((constructor)) static void
 alloc_count_start(void)
@@ -28,50 +37,79 @@ alloc_count_start(void)
 
 	if (file_fd < 0)
 		return;
-	void *shared = mmap(NULL, sizeof(*counter), PROT_READ | PROT_WRITE, MAP_SHARED, file_fd, 0);
+	void *shared = mmap(NULL, sizeof(*account), PROT_READ | PROT_WRITE, MAP_SHARED, file_fd, 0);
 	if (shared != MAP_FAILED)
-		counter = shared;
+		account = shared;
 	close(file_fd);
 }
 
-static void
-count(void)
+static bool
+refuses(void)
 {
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	uint64_t number = atomic_fetch_add_explicit(&account->count, 1, memory_order_relaxed) + 1;
+
+	if (number < account->fail_from || number > account->fail_upto)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+static void *
+take(void *memory)
+{
+	if (memory)
+		atomic_fetch_add_explicit(&account->live, 1, memory_order_relaxed);
+	return memory;
+}
+
+static void
+give(const void *memory)
+{
+	if (memory)
+		atomic_fetch_sub_explicit(&account->live, 1, memory_order_relaxed);
 }
 
 void *
 malloc(size_t size)
 {
-	count();
-	return __libc_malloc(size);
+	return refuses() ? NULL : take(__libc_malloc(size));
 }
 
 void *
 calloc(size_t members, size_t size)
 {
-	count();
-	return __libc_calloc(members, size);
+	return refuses() ? NULL : take(__libc_calloc(members, size));
 }
 
 void *
 realloc(void *old, size_t size)
 {
-	count();
-	return __libc_realloc(old, size);
+	if (refuses())
+		return NULL;
+	give(old);
+	return take(__libc_realloc(old, size));
 }
 
 void *
 aligned_alloc(size_t alignment, size_t size)
 {
-	count();
-	return __libc_memalign(alignment, size);
+	return refuses() ? NULL : take(__libc_memalign(alignment, size));
 }
 
 int
 posix_memalign(void **memory, size_t alignment, size_t size)
 {
-	count();
-	*memory = __libc_memalign(alignment, size);
-	return *memory != NULL ? 0 : ENOMEM;
+	void *more = refuses() ? NULL : take(__libc_memalign(alignment, size));
+
+	if (!more)
+		return ENOMEM;
+	*memory = more;
+	return 0;
+}
+
+void
+free(void *memory)
+{
+	give(memory);
+	__libc_free(memory);
 }

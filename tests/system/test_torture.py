@@ -48,17 +48,17 @@ class Torture(unittest.TestCase):
         if for_ever:
             when += f"..{place + torture.IN_A_ROW}" if error in torture.PASSING else "+"
         injection = f"{name}:error={error}:when={when}"
-        life = torture.Life(start, injection, patient=not for_ever)
+        life = torture.TracedLife(start, injection, patient=not for_ever)
         with self.subTest(injection=injection, options=start.options):
-            self.assertEqual(torture.judge(life, getattr(errno, error), for_ever), [], "\n".join(life.said))
+            self.assertEqual(torture.judge_calls(life, getattr(errno, error), for_ever), [], "\n".join(life.said))
         self.ends["ends with an error" if life.status else "serves" if min(life.served.values(), default=0) == 2 else
                   "says why it does not serve"] += 1
         return injection, life.injected > 0
 
     def test_each_call(self):
         for way, start in STARTS.items():
-            plain = torture.Life(start)
-            self.assertEqual(torture.judge(plain, 0, False), [], plain.said)
+            plain = torture.TracedLife(start)
+            self.assertEqual(torture.judge_calls(plain, 0, False), [], plain.said)
             self.assertEqual((plain.status, plain.served), (0, {"tcp": 2, "udp": 2}), plain.said)
             plain.calls = [call for call in plain.calls if call.name not in torture.INFALLIBLE]
             before = collections.Counter(call.name for call in plain.before)

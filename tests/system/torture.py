@@ -100,13 +100,13 @@ class Start:
         self.port = next(self.PORTS)
         with contextlib.ExitStack() as stack:
             if self.handed_over:
-                command, popen = self._hand_over(stack)
+                before, handed, more = self._hand_over(stack)
             else:
-                command, popen = [f"--port={self.port}"], {}
-            wrapper = [*popen.pop("wrapper", []), *wrapper]
+                before, handed, more = [], [], {}
+            own = [] if self.handed_over else [f"--port={self.port}"]
             yield stack.enter_context(subprocess.Popen(
-                [*wrapper, harness.ECHOD, *command, *self.options], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **popen))
+                [*before, *wrapper, harness.ECHOD, *own, *self.options], env=dict(os.environ, **more),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=handed))
 
     def _hand_over(self, stack):
         sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind))
@@ -118,38 +118,28 @@ class Start:
         manager.bind("\0torture")
         numbers = [sock.fileno() for sock in sockets]
         script = f"exec 3<&{numbers[0]} 4<&{numbers[1]}; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$@\""
-        environment = dict(os.environ, NOTIFY_SOCKET="@torture", WATCHDOG_USEC="200000")
-        return [], {"wrapper": ["/bin/sh", "-c", script, "sh"], "pass_fds": numbers, "env": environment}
+        return ["/bin/sh", "-c", script, "sh"], numbers, {"NOTIFY_SOCKET": "@torture", "WATCHDOG_USEC": "200000"}
 
 
 class Life:
-    """One life of the daemon, from start to end, and its clients; under strace, which may let a call fail."""
+    """One life of the daemon, from start to end, and its clients. patient: whoever is not served tries on, although
+    the daemon may have said why it does not serve."""
 
-    def __init__(self, start, injection=None, patient=True):
-        self.start, self.patient, self.wrong, self.status = start, patient, [], None
-        self.served = collections.Counter()
-        with tempfile.NamedTemporaryFile("r", prefix="echod-torture-") as log:
-            inject = ["-e", "inject=" + injection] if injection else []
-            with start(["strace", "-D", "-q", "-s0", "-o", log.name, *inject]) as self.process:
-                self.lines = harness.Lines(self.process.stderr)
-                try:
-                    with contextlib.suppress(Gone):
-                        self._live()
-                    self.status = self.process.wait(harness.DEADLINE)
-                except subprocess.TimeoutExpired:
-                    self.wrong.append("it does not end")
-                finally:
-                    self.process.kill()
-                self.lines.thread.join(harness.DEADLINE)
-            harness.wait_until(lambda: log.seek(0) == 0 and log.read().endswith("+++\n"), "the end of strace's log")
-            log.seek(0)
-            text = log.read().splitlines()
+    def __init__(self, start, wrapper=(), patient=True, crowd=3):
+        self.start, self.patient, self.crowd = start, patient, crowd
+        self.wrong, self.status, self.served = [], None, collections.Counter()
+        with start(wrapper) as self.process:
+            self.lines = harness.Lines(self.process.stderr)
+            try:
+                with contextlib.suppress(Gone):
+                    self._live()
+                self.status = self.process.wait(harness.DEADLINE)
+            except subprocess.TimeoutExpired:
+                self.wrong.append("it does not end")
+            finally:
+                self.process.kill()
+            self.lines.thread.join(harness.DEADLINE)
         self.said = self.lines.all
-        begin = next((number for number, line in enumerate(text) if line.startswith(MAIN)), len(text))
-        self.before, self.calls = ([Call(*match.groups()) for line in part if (match := CALL.match(line))]
-                                   for part in (text[:begin], text[begin:]))
-        self.signals = sum(line.startswith("--- ") for line in text)
-        self.injected = sum("(INJECTED)" in line for line in text)
 
     def _live(self):
         self._exchange("tcp", b"hello")
@@ -174,7 +164,7 @@ class Life:
     def _together(self):
         """Several have something to say in the same turn."""
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            peers = [stack.enter_context(self._connect("tcp")) for _ in range(3)]
+            peers = [stack.enter_context(self._connect("tcp")) for _ in range(self.crowd)]
             for peer in peers:
                 if self._converse(peer, b"one") != b"one":
                     return
@@ -257,10 +247,27 @@ class Life:
             time.sleep(0.01)
 
 
+class TracedLife(Life):
+    """One under strace, which may let a call fail."""
+
+    def __init__(self, start, injection=None, patient=True):
+        with tempfile.NamedTemporaryFile("r", prefix="echod-torture-") as log:
+            inject = ["-e", "inject=" + injection] if injection else []
+            super().__init__(start, ["strace", "-D", "-q", "-s0", "-o", log.name, *inject], patient)
+            harness.wait_until(lambda: log.seek(0) == 0 and log.read().endswith("+++\n"), "the end of strace's log")
+            log.seek(0)
+            text = log.read().splitlines()
+        begin = next((number for number, line in enumerate(text) if line.startswith(MAIN)), len(text))
+        self.before, self.calls = ([Call(*match.groups()) for line in part if (match := CALL.match(line))]
+                                   for part in (text[:begin], text[begin:]))
+        self.signals = sum(line.startswith("--- ") for line in text)
+        self.injected = sum("(INJECTED)" in line for line in text)
+
+
 def left_open(calls):
     """The descriptors that were opened and not closed. Linux closes one even if it says that it did not."""
     left = {}
-    for number, call in enumerate(calls):
+    for call in calls:
         if call.name in OPENS and call.result.isdigit():
             left[call.result] = f"{call.name}({call.arguments})"
         elif call.name == "close":
@@ -292,7 +299,13 @@ def judge(life, error, for_ever):
         wrong.append(f"exit status {life.status}, and it says {complaints}")
     elif life.status == EXIT_PRIVILEGE and error not in (errno.EACCES, errno.EPERM):
         wrong.append("exit status 4, which is for a lack of privilege")
-    given_up = any(GIVEN_UP.search(line) for line in complaints)
+    return wrong
+
+
+def judge_calls(life, error, for_ever):
+    """The same, of a life whose calls are known."""
+    wrong = judge(life, error, for_ever)
+    given_up = any(GIVEN_UP.search(line) for line in life.said)
     if not given_up and (left := left_open(life.calls)):
         wrong.append(f"left open: {left}")
     if len(life.calls) > work(life):
