@@ -38,7 +38,7 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags, str
 int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
-void __wrap_crypto_shorthash_keygen(unsigned char *key);
+int __wrap_getentropy(void *buffer, size_t size);
 
 /* Within a run it stands still, and no tokens come. */
 int
@@ -50,10 +50,11 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *time)
 }
 
 /* The same slots in every run. */
-void
-__wrap_crypto_shorthash_keygen(unsigned char *key)
+int
+__wrap_getentropy(void *buffer, size_t size)
 {
-	memset(key, 0, 16);
+	memset(buffer, 0, size);
+	return 0;
 }
 
 int

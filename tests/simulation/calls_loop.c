@@ -115,7 +115,7 @@ WRAP(int, epoll_wait, int epoll_fd, struct epoll_event *events, int most, int ti
 
 WRAP(int, signalfd, int fd, const sigset_t *heard, int flags)
 {
-	int signal_fd = -fault(CALL_SETUP);
+	int signal_fd = -fault(CALL_SIGNAL_FD);
 
 	expect(fd == -1 && flags == (SFD_NONBLOCK | SFD_CLOEXEC), "signalfd of %d with flags %x",
 	        fd, (unsigned)flags);
@@ -244,7 +244,7 @@ WRAP(void, reflector_ports_init, struct reflector_ports *ports)
 /* The key of the tables of sources. */
 WRAP(int, getentropy, void *buffer, size_t size)
 {
-	int error = -fault(CALL_SETUP);
+	int error = -fault(CALL_ENTROPY);
 
 	memset(buffer, 7, size);
 	return (int)answer(error);

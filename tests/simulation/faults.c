@@ -50,6 +50,8 @@ static const struct {
         [CALL_GET_OPTION] = {{0}, {ENOPROTOOPT, EACCES}},
         [CALL_GET_NAME] = {{0}, {ENOBUFS}},
         [CALL_EPOLL_CREATE] = {{0}, {EMFILE, ENFILE, ENOMEM}},
+        [CALL_SIGNAL_FD] = {{0}, {EMFILE, ENFILE, ENODEV, ENOMEM}},
+        [CALL_ENTROPY] = {{0}, {ENOSYS}},
         [CALL_URING_SETUP] = {{0}, {EMFILE, ENFILE, ENOMEM, EPERM, EINVAL, ENOSYS}},
         [CALL_URING_REGISTER] = {{0}, {ENOMEM, EACCES, EBUSY, EINVAL, EOPNOTSUPP}},
         [CALL_MAP] = {{0}, {ENOMEM, EAGAIN, EPERM}},
