@@ -180,6 +180,17 @@ class Daemon:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def freeze(self):
+        """Stops it (SIGCONT lets it go on), and returns when it stands still."""
+        def stands_still():
+            with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+                fields = dict(line.split(":", 1) for line in status)
+            pending = int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
+            return fields["State"].split()[0] in "Tt" and not pending & 1 << (signal.SIGSTOP - 1)
+
+        self.signal(signal.SIGSTOP)
+        wait_until(stands_still, "the daemon to stand still")
+
     def stats(self):
         """Asks for a STATS line and returns its numbers by name."""
         with self.lines.changed:

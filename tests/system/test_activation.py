@@ -102,7 +102,7 @@ class Several(unittest.TestCase):
             peers = []
             with harness.Daemon("--drain-timeout=1h", "--log-connections", **handed([listener]),
                                 listens=1) as daemon:
-                daemon.signal(signal.SIGSTOP)
+                daemon.freeze()
                 for number in range(300):
                     peers.append(connect(port))
                     peers[-1].sendall(b"%d" % number)

@@ -28,7 +28,7 @@ class Allocations(unittest.TestCase):
                 def rounds(number, one_turn=False):
                     for _ in range(number):
                         if one_turn:
-                            daemon.signal(signal.SIGSTOP)
+                            daemon.freeze()
                         for peer in tcp:
                             peer.sendall(b"12345678")
                         if one_turn:

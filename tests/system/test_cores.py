@@ -57,7 +57,7 @@ class Cores(unittest.TestCase):
         harness.wait_until(lambda: self.push(daemon, stuck), "a ring to be lent, or none to be had")
         peers = [connect(daemon.tcp) for _ in range(20)]
         self.assertEqual(echo(peers[0], PIECE), PIECE)  # alone: the direct way
-        daemon.signal(signal.SIGSTOP)  # together: the batch way
+        daemon.freeze()  # together: the batch way
         for peer in peers:
             peer.sendall(PIECE)
         daemon.signal(signal.SIGCONT)

@@ -76,7 +76,7 @@ class Hostile(unittest.TestCase):
                     pieces = [payload(1 + (number * 37 + part * 101) % 2000, number) for part in range(8)]
                     late = number % 3 == 0
                     if late:
-                        daemon.signal(signal.SIGSTOP)
+                        daemon.freeze()
                     for peer in peers:
                         for part, piece in enumerate(pieces):
                             peer.send(piece, socket.MSG_OOB if part % 2 else 0)
@@ -119,7 +119,7 @@ class Resets(unittest.TestCase):
                 for start in range(0, self.COUNT, self.BATCH):
                     stopped = start // self.BATCH % 5 == 0  # reset while they wait in the backlog
                     if stopped:
-                        daemon.signal(signal.SIGSTOP)
+                        daemon.freeze()
                     for number in range(start, start + self.BATCH):
                         self.one(number, ("127.0.0.1", daemon.tcp), number % 3)
                     if stopped:

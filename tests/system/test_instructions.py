@@ -26,7 +26,7 @@ def instructions(rounds):
             peers = [connect(daemon.tcp) for _ in range(CONNECTIONS)]
             daemon.wait_stats(lambda now: now["tcp_open"] == CONNECTIONS, "all to be accepted")
             for _ in range(rounds):
-                daemon.signal(signal.SIGSTOP)  # so that one turn finds all of them ready
+                daemon.freeze()  # so that one turn finds all of them ready
                 for peer in peers:
                     peer.sendall(bytes(SIZE))
                 daemon.signal(signal.SIGCONT)

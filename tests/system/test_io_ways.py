@@ -80,7 +80,7 @@ class Ways(unittest.TestCase):
                 for peer in (*peers, ending, going, greedy):
                     echo(peer, b"x")
                 log.readlines()
-                daemon.signal(signal.SIGSTOP)
+                daemon.freeze()
                 for number, peer in enumerate(peers):
                     peer.sendall(b"this is %d" % number)
                 ending.sendall(b"the end")

@@ -36,7 +36,7 @@ class Stopped(unittest.TestCase):
                 before = time.monotonic()
                 for peer in here:
                     self.assertEqual(echo(peer, b"before"), b"before")
-            daemon.signal(signal.SIGSTOP)
+            daemon.freeze()
             stopped = time.monotonic()
             harness.require(stopped - before < limit / 2, "the machine stood still")
             newcomers = [connect(daemon.tcp) for _ in range(30)]  # more than there is room for

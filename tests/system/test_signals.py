@@ -71,7 +71,7 @@ class Drain(unittest.TestCase):
     def test_the_backlog_is_emptied_first(self):
         """Connections that the kernel has completed but the daemon has not accepted are no less open."""
         with harness.Daemon("--drain-timeout=1h") as daemon:
-            daemon.signal(signal.SIGSTOP)
+            daemon.freeze()
             peers = [connect(daemon.tcp) for _ in range(BACKLOG)]
             for number, peer in enumerate(peers):
                 peer.sendall(b"%d" % number)

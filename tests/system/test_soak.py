@@ -80,7 +80,7 @@ class Soak(unittest.TestCase):
     def widen(self, daemon):
         """Once, all that datagrams and many connections may ever need."""
         with datagram_peer(daemon.udp) as asker:
-            daemon.signal(signal.SIGSTOP)
+            daemon.freeze()
             for _ in range(64):
                 asker.send(bytes(60000))
             daemon.signal(signal.SIGCONT)

@@ -173,7 +173,7 @@ class SystemCalls(unittest.TestCase):
         storm = 500
         with Traced() as traced:
             before = len(traced.calls())
-            traced.daemon.signal(signal.SIGSTOP)
+            traced.daemon.freeze()
             peers = [connect(traced.daemon.tcp) for _ in range(storm)]
             for peer in peers:
                 peer.sendall(b"x")
@@ -202,7 +202,7 @@ class SystemCalls(unittest.TestCase):
 
     def test_at_most_64_accepts_a_turn(self):
         with Traced() as traced:
-            traced.daemon.signal(signal.SIGSTOP)
+            traced.daemon.freeze()
             peers = [connect(traced.daemon.tcp) for _ in range(300)]
             traced.daemon.signal(signal.SIGCONT)
             for peer in peers:
