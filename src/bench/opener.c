@@ -46,13 +46,15 @@ settle(struct opener *opener, struct opening *opening, int error)
 
 static void opener_on_io(struct ev_loop *loop, ev_io *io, int revents);
 
+/* There is one while n_openings is below OPENER_WIDTH. */
 static struct opening *
 find_free(struct opener *opener)
 {
-	for (size_t i = 0; i < OPENER_WIDTH; i++)
-		if (opener->openings[i].started_ns == 0)
-			return &opener->openings[i];
-	return NULL;
+	struct opening *opening = opener->openings;
+
+	while (opening->started_ns != 0)
+		opening++;
+	return opening;
 }
 
 static void

@@ -202,8 +202,8 @@ static void
 hint_at_rate(const struct session *session, const struct tally *t)
 {
 	double seconds = (double)(session->ended_ns - session->started_ns) / (double)NS_PER_S;
-	double units = (double)(session->message.size / REFLECTION_UNIT + 1);
-	double rate = (double)t->sent * units / seconds;
+	uint64_t units = session->message.size / REFLECTION_UNIT + 1;
+	double rate = (double)t->sent * (double)units / seconds;
 	const struct address *to = &session->plan.dial.to;
 	struct in_addr ipv4;
 	bool loopback = address_as_ipv4(to, &ipv4) ? ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET

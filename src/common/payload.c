@@ -47,6 +47,7 @@ payload_compare(const struct payload *payload, uint64_t position, const void *by
 		        first_difference(given + done, payload_at(payload, position + done), piece);
 
 		done += same;
+		/* cppcheck-suppress knownConditionTrueFalse ; it overlooks the loop above */
 		if (same < piece)
 			break;
 	}

@@ -47,8 +47,10 @@ format_bytes(uint64_t bytes, char *text, size_t size)
 		return text;
 	}
 	/* 999.95 would be written as 1000.0 */
-	for (; value >= 999.95; value /= 1000)
+	while (value >= 999.95) {
+		value /= 1000;
 		unit++;
+	}
 	snprintf(text, size, "%.1f %s", value, units[unit]);
 	return text;
 }

@@ -144,7 +144,7 @@ control_messages_put(struct msghdr *message, struct input *input, struct told *t
 			break;
 		case HOP_OPTIONS:
 			put(message, &used, IPPROTO_IPV6, IPV6_HOPOPTS, options,
-			        8 * (1U + input_byte(input)));
+			        8 * ((size_t)input_byte(input) + 1));
 			break;
 		case END:
 		case TOS:

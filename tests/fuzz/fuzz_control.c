@@ -101,7 +101,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = {data, size};
 	bool with_dscp = input_byte(&input) & 1;
-	size_t room = input_byte(&input);
+	size_t room = 1U + input_byte(&input);
 	void *bytes = malloc(room); /* a sanitizer guards its end */
 	struct msghdr message = {.msg_control = bytes, .msg_controllen = room};
 	struct told told = {0};

@@ -9,12 +9,12 @@ typedef int parser(const char *text, uint64_t *value);
 
 /* Decimal, cut off where nothing more changes. */
 static unsigned __int128
-digits(const char *text, size_t count)
+decimal(const char *digits)
 {
 	unsigned __int128 number = 0;
 
-	for (size_t i = 0; i < count && number <= UINT64_MAX; i++)
-		number = number * 10 + (unsigned)(text[i] - '0');
+	for (; *digits >= '0' && *digits <= '9' && number <= UINT64_MAX; digits++)
+		number = number * 10 + (unsigned)(*digits - '0');
 	return number;
 }
 
@@ -32,7 +32,7 @@ expect(parser *parse, const char *text, const char *const *units, const uint64_t
 {
 	const uint64_t untouched = 0x5ca1ab1e;
 	size_t n_digits = strspn(text, "0123456789");
-	unsigned __int128 number = digits(text, n_digits);
+	unsigned __int128 number = decimal(text);
 	uint64_t factor = factor_of(text + n_digits, units, factors), value = untouched;
 	int error = parse(text, &value);
 

@@ -157,7 +157,7 @@ find(struct udp *udp, const struct msghdr *message, uint32_t *length)
 static void
 spend_tokens(const struct parcel *parcel, uint32_t datagrams, uint64_t now)
 {
-	double rate = (double)state.options->udp_rate;
+	double rate;
 	bool v4 = IN6_IS_ADDR_V4MAPPED(&parcel->source);
 	unsigned source = v4 ? parcel->source.s6_addr[15] - 2u : SOURCES - 1;
 

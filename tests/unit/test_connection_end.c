@@ -91,7 +91,7 @@ what_is_owed_at_the_end_is_answered_with_a_reset(void **state)
 	connection_close(connections, c, CLOSE_IDLE);
 	assert_false(kernel.aborted);
 	assert_int_equal(stats.tcp_closed_idle, 1);
-	c = connected_open();
+	connected_open();
 	c = connections_at(connections, 0);
 	kernel_peer_sends(10);
 	kernel.window = 0;
