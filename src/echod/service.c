@@ -81,12 +81,12 @@ activity(const struct stats *stats)
 static bool
 tell_stopping(const struct service *service)
 {
+	uint64_t left_us = service->drain_ms * 1000 + STOP_MARGIN_US;
 	char message[128];
 
 	snprintf(message, sizeof(message),
 	        "STOPPING=1\nSTATUS=Stopping: %llu connections to finish\nEXTEND_TIMEOUT_USEC=%llu",
-	        (unsigned long long)service->config.stats->tcp_open,
-	        (unsigned long long)(service->drain_ms * 1000 + STOP_MARGIN_US));
+	        (unsigned long long)service->config.stats->tcp_open, (unsigned long long)left_us);
 	return tell(service, message);
 }
 
