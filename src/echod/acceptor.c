@@ -64,7 +64,6 @@ static void
 close_for(struct acceptor *acceptor, enum gate reason, struct ev_timer *timer, uint64_t time_ns)
 {
 	close_gate(acceptor, reason);
-	ev_timer_stop(acceptor->config.loop, timer);
 	/* from now on, not from when the turn began: at least the time that was meant */
 	ev_now_update(acceptor->config.loop);
 	ev_timer_set(timer, (double)time_ns / (double)NS_PER_S, 0);

@@ -11,8 +11,8 @@ int closed;
 const struct address peer = {.length = sizeof(struct sockaddr_in),
         .in4 = {.sin_family = AF_INET, .sin_addr = {.s_addr = 0x0100007f}}};
 
-static void
-on_closed(void *owner)
+void
+connected_on_closed(void *owner)
 {
 	assert_ptr_equal(owner, &closed);
 	closed++;
@@ -27,7 +27,7 @@ connected_begin(uint32_t rings, uint64_t source_limit)
 	        .ring_memory = (size_t)rings * RING,
 	        .source_limit = source_limit,
 	        .stats = &stats,
-	        .on_closed = on_closed,
+	        .on_closed = connected_on_closed,
 	        .owner = &closed};
 
 	kernel_reset();

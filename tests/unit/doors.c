@@ -12,6 +12,8 @@ struct doors doors;
 
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+int __real_epoll_wait(int epoll_fd, struct epoll_event *events, int most, int timeout_ms);
+int __wrap_epoll_wait(int epoll_fd, struct epoll_event *events, int most, int timeout_ms);
 int __real_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event);
 int __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event);
 ssize_t __real_write(int fd, const void *buffer, size_t size);
@@ -101,7 +103,10 @@ int
 __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
 	const struct linger *linger = value;
+	const int *flag = value;
 
+	doors.inlined += fd == doors.last_fd && level == SOL_SOCKET && name == SO_OOBINLINE &&
+	                 length == sizeof(*flag) && *flag;
 	doors.aborts += fd == doors.last_fd && level == SOL_SOCKET && name == SO_LINGER &&
 	                length == sizeof(*linger) && linger->l_onoff && linger->l_linger == 0;
 	return 0;
@@ -115,6 +120,13 @@ __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 		return fail(ENOMEM);
 	}
 	return __real_epoll_ctl(epoll_fd, operation, fd, event);
+}
+
+int
+__wrap_epoll_wait(int epoll_fd, struct epoll_event *events, int most, int timeout_ms)
+{
+	doors.wait_ms = timeout_ms;
+	return __real_epoll_wait(epoll_fd, events, most, 0);
 }
 
 ssize_t

@@ -27,6 +27,8 @@ struct doors {
 	size_t calls;            /* of accept4() */
 	int last_fd;             /* that accept4() has returned */
 	size_t aborts;           /* SO_LINGER 0 was set: RST */
+	size_t inlined;          /* SO_OOBINLINE was set */
+	int wait_ms;             /* how long epoll_wait(2) was to wait at most; it never does */
 	size_t refused_watches;  /* so many descriptors epoll refuses next, with ENOMEM */
 	char log[DOORS_LOG];     /* what was written to stderr */
 	size_t log_length;

@@ -19,6 +19,7 @@ on_opened(void *owner)
 {
 	assert_ptr_equal(owner, &entrance);
 	entrance.opened++;
+	fake_clock_ns += entrance.opening_takes_ns;
 }
 
 static struct connection *
@@ -63,7 +64,9 @@ open_up(const struct setting *setting)
 	        .owner = &entrance};
 	struct listeners listeners;
 
-	doors_open(setting->doors ? setting->doors : 1);
+	size_t count = setting->doors ? setting->doors : 1;
+
+	doors_open(count + setting->others);
 	if (setting->first_is_datagram)
 		doors.listeners[0].type = SOCK_DGRAM;
 	entrance = (struct entrance){.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV)};
@@ -71,7 +74,7 @@ open_up(const struct setting *setting)
 	connections.loop = config.loop = entrance.loop;
 	config.connections = entrance.connections = connections_new(&connections);
 	assert_non_null(entrance.connections);
-	listeners = (struct listeners){doors.listeners, doors.count};
+	listeners = (struct listeners){doors.listeners, count};
 	entrance.acceptor = acceptor_new(&config, &listeners);
 	assert_non_null(entrance.acceptor);
 }

@@ -13,7 +13,8 @@ struct entrance {
 	struct acceptor *acceptor;
 	size_t opened;      /* calls of on_opened */
 	size_t rooms_asked; /* calls of make_room */
-	bool gives_way;     /* whether make_room closes a connection */
+	uint64_t opening_takes_ns;
+	bool gives_way; /* whether make_room closes a connection */
 };
 
 extern struct entrance entrance;
@@ -23,6 +24,7 @@ struct setting {
 	size_t doors;
 	uint32_t limit;
 	uint64_t rate, source_limit;
+	size_t others;          /* doors behind those, which are not the acceptor's */
 	bool first_is_datagram; /* the first listener is no stream socket */
 };
 

@@ -4,6 +4,8 @@
 #include "entrance.h"
 #include "fake_clock.h"
 
+#include "echod/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -116,6 +118,7 @@ errors_go_on_or_pause(void **state)
 
 		print_message("%s\n", strerrorname_np(samples[i].error));
 		open_up(&(struct setting){0});
+		log_set_threshold(LOG_DEBUG);
 		doors_arrive(0, 10);
 		doors.error = samples[i].error;
 		doors.errors = 3;
@@ -125,7 +128,11 @@ errors_go_on_or_pause(void **state)
 		assert_int_equal(
 		        entrance.stats.tcp_accept_errors, samples[i].then == COUNT ? 3 : 0);
 		assert_int_equal(entrance.stats.tcp_accept_pauses, pauses ? 1 : 0);
-		assert_int_equal(doors_logged("\n"), pauses ? 1 : 0);
+		assert_int_equal(doors_logged("PAUSE: "), pauses ? 1 : 0);
+		/* one a second */
+		assert_int_equal(doors_logged("ACCEPT: "), samples[i].then == COUNT ? 1 : 0);
+		assert_int_equal(doors_logged(strerror(samples[i].error)), doors_logged("\n"));
+		log_set_threshold(LOG_INFO);
 		turns(5);
 		assert_int_equal(doors_accepted(), pauses ? 0 : 10);
 		for (int n = 0; n < 3; n++) {
@@ -234,6 +241,98 @@ what_epoll_refuses_pauses(void **state)
 	close_up();
 }
 
+/* It is told only when the wait for events is over, which therefore must be short. */
+static void
+what_epoll_refuses_is_heard_of_soon(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){0});
+	ev_run(entrance.loop, EVRUN_ONCE);
+	assert_in_range(doors.wait_ms, 0, 1);
+	doors_arrive(0, 1);
+	doors.error = EMFILE;
+	doors.errors = 1;
+	turn();
+	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
+	pass(101);
+	ev_run(entrance.loop, EVRUN_ONCE); /* watches again at its end */
+	ev_run(entrance.loop, EVRUN_ONCE);
+	assert_in_range(doors.wait_ms, 0, 1);
+	assert_int_equal(doors_accepted(), 1);
+	close_up();
+}
+
+static size_t pending;
+
+static void
+count_pending(struct ev_loop *loop)
+{
+	pending += ev_pending_count(loop);
+	ev_invoke_pending(loop);
+}
+
+/* Nothing wakes a daemon that has nothing to do. */
+static void
+when_a_pause_is_over_nothing_goes_on(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.rate = 1});
+	doors_arrive(0, 1);
+	doors.error = EMFILE;
+	doors.errors = 1;
+	turns(3);
+	pass(101);
+	turns(3);
+	assert_int_equal(doors_accepted(), 1);
+	doors_arrive(0, 1); /* closes for the rate */
+	turns(3);
+	pass(1001);
+	turns(3);
+	assert_int_equal(doors_accepted(), 2);
+	pass(1001);
+	turns(3); /* what the second has closed is open again */
+	pass(1);
+	turn(); /* and epoll has been asked about it */
+	pending = 0;
+	ev_set_invoke_pending_cb(entrance.loop, count_pending);
+	for (int n = 0; n < 10; n++) {
+		pass(1001);
+		turns(2);
+	}
+	assert_int_equal(pending, 0);
+	close_up();
+}
+
+static void
+only_the_listeners_that_were_given_are_doors(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.others = 1});
+	doors_arrive(0, 1);
+	doors_arrive(1, 1);
+	turns(3);
+	assert_int_equal(doors.accepted[0], 1);
+	assert_int_equal(doors.accepted[1], 0);
+	close_up();
+}
+
+/* They inherit nothing from their listener, unlike the internet's. */
+static void
+urgent_bytes_of_local_peers_are_bytes(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){0});
+	doors_arrive(0, 1);
+	turn();
+	assert_int_equal(doors.inlined, 0);
+	doors.peer = (struct address){.length = sizeof(sa_family_t), .any.sa_family = AF_UNIX};
+	doors_arrive(0, 1);
+	turn();
+	assert_int_equal(doors_accepted(), 2);
+	assert_int_equal(doors.inlined, 1);
+	close_up();
+}
+
 static void
 a_source_with_its_share_is_reset(void **state)
 {
@@ -286,6 +385,10 @@ main(void)
 	        cmocka_unit_test(a_pause_begins_when_accepting_failed),
 	        cmocka_unit_test(a_pause_ends_with_the_acceptor),
 	        cmocka_unit_test(what_epoll_refuses_pauses),
+	        cmocka_unit_test(what_epoll_refuses_is_heard_of_soon),
+	        cmocka_unit_test(when_a_pause_is_over_nothing_goes_on),
+	        cmocka_unit_test(only_the_listeners_that_were_given_are_doors),
+	        cmocka_unit_test(urgent_bytes_of_local_peers_are_bytes),
 	        cmocka_unit_test(a_source_with_its_share_is_reset),
 	        cmocka_unit_test(without_memory_there_is_none),
 	};

@@ -88,6 +88,20 @@ the_rate_holds_for_the_first_of_a_turn(void **state)
 	close_up();
 }
 
+static void
+the_rate_holds_to_the_nanosecond(void **state)
+{
+	(void)state;
+	for (uint64_t early_ns = 0; early_ns < 2; early_ns++) {
+		open_up(&(struct setting){.rate = 1});
+		entrance.opening_takes_ns = NS_PER_S - early_ns;
+		doors_arrive(0, 2);
+		turn();
+		assert_int_equal(doors_accepted(), early_ns == 0 ? 2 : 1);
+		close_up();
+	}
+}
+
 /* Somebody who gave way for a newcomer that may not enter yet would have done so for nothing. */
 static void
 the_rate_comes_before_making_room(void **state)
@@ -221,6 +235,7 @@ main(void)
 	        cmocka_unit_test(a_full_gate_asks_once_until_there_is_room),
 	        cmocka_unit_test(the_rate_delays_and_loses_nobody),
 	        cmocka_unit_test(the_rate_holds_for_the_first_of_a_turn),
+	        cmocka_unit_test(the_rate_holds_to_the_nanosecond),
 	        cmocka_unit_test(the_rate_comes_before_making_room),
 	        cmocka_unit_test(room_opens_no_gate_that_is_closed_otherwise),
 	        cmocka_unit_test(draining_closes_for_good),

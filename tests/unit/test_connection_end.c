@@ -102,6 +102,62 @@ what_is_owed_at_the_end_is_answered_with_a_reset(void **state)
 	connected_end();
 }
 
+/* Not by another receive, which would see the end again. */
+static void
+the_last_byte_back_ends_it_at_once(void **state)
+{
+	struct connection *c;
+
+	(void)state;
+	connected_begin(1, 0);
+	c = connected_open();
+	kernel_peer_sends(10);
+	kernel.window = 4;
+	connected_turn(c, EV_READ);
+	kernel.finished = true;
+	connected_turn(c, EV_READ);
+	assert_true(c->open);
+	kernel.window = 100;
+	connected_turn(c, EV_WRITE);
+	assert_false(c->open);
+	assert_int_equal(stats.tcp_closed_eof, 1);
+	assert_true(kernel_echoed_exactly(10));
+	connected_end();
+}
+
+/* An empty ring is lent for the time between asking for bytes and their coming. */
+static void
+an_empty_ring_waits_for_bytes_alone(void **state)
+{
+	unsigned char byte;
+	struct ring ring;
+	struct connection c = {.stream.watcher.data = &ring};
+
+	(void)state;
+	ring_init(&ring, &byte, 1);
+	assert_int_equal(connection_interest(&c), EV_READ);
+	c.finished = true;
+	assert_int_equal(connection_interest(&c), 0);
+}
+
+static void
+memory_that_is_not_needed_goes_back(void **state)
+{
+	struct connection *c;
+
+	(void)state;
+	connected_begin(2, 0);
+	assert_false(connections_trim(connections, 1)); /* nothing has been used */
+	c = connected_open();
+	kernel_peer_sends(10);
+	kernel.window = 0;
+	connected_turn(c, EV_READ);
+	connection_close(connections, c, CLOSE_STALLED);
+	assert_true(connections_trim(connections, 1));
+	assert_false(connections_trim(connections, 1));
+	connected_end();
+}
+
 static void
 the_limit_is_kept_and_a_slot_comes_back(void **state)
 {
@@ -185,6 +241,9 @@ main(void)
 	        cmocka_unit_test(errors_end_the_one_connection_with_their_reason),
 	        cmocka_unit_test(epoll_error_ends_the_connection),
 	        cmocka_unit_test(what_is_owed_at_the_end_is_answered_with_a_reset),
+	        cmocka_unit_test(the_last_byte_back_ends_it_at_once),
+	        cmocka_unit_test(an_empty_ring_waits_for_bytes_alone),
+	        cmocka_unit_test(memory_that_is_not_needed_goes_back),
 	        cmocka_unit_test(the_limit_is_kept_and_a_slot_comes_back),
 	        cmocka_unit_test(a_source_has_its_share_and_gets_it_back),
 	        cmocka_unit_test(time_is_stamped_when_bytes_move_or_begin_to_wait),

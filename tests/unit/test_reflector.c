@@ -1,8 +1,10 @@
 #include "test.h"
 
+#include "echod/reflection.h"
 #include "echod/reflector.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
 #define ANSWER      REFLECTOR_ANSWER
 #define SOURCE      REFLECTOR_SOURCE
@@ -184,6 +186,25 @@ ports_refused_and_allowed_are_these_alone(void **state)
 	}
 }
 
+/* Whatever was there before, and nothing beside it. */
+static void
+ports_begin_anew(void **state)
+{
+	struct {
+		struct reflector_ports ports;
+		uint64_t behind;
+	} memory;
+
+	(void)state;
+	memset(&memory, 0xff, sizeof(memory));
+	reflector_ports_init(&memory.ports);
+	assert_int_equal(memory.behind, UINT64_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(memory.ports.refused); i++)
+		for (unsigned bit = 0; bit < 64; bit++)
+			assert_int_equal(memory.ports.refused[i] >> bit & 1,
+			        reflection_port_refused((uint16_t)(64 * i + bit)));
+}
+
 /* A datagram that breaks every rule is refused for the first; each rule mended, for the next. */
 static void
 reasons_come_in_their_order(void **state)
@@ -216,6 +237,7 @@ main(void)
 	        cmocka_unit_test(destination_addresses),
 	        cmocka_unit_test(every_source_port),
 	        cmocka_unit_test(ports_refused_and_allowed_are_these_alone),
+	        cmocka_unit_test(ports_begin_anew),
 	        cmocka_unit_test(reasons_come_in_their_order),
 	};
 

@@ -116,6 +116,7 @@ one_byte_ring_works(void **state)
 
 	(void)state;
 	ring_init(&ring, &memory, 1);
+	assert_true(ring_is_valid(&ring));
 	for (int i = 0; i < 3; i++) {
 		*(unsigned char *)ring_free_span(&ring, &span) = (unsigned char)i;
 		assert_int_equal(span, 1);
