@@ -67,8 +67,10 @@ parse_with_unit(const char *text, const struct unit *units, size_t n_units, uint
 	if (error)
 		return error;
 	/*@ loop invariant 0 <= i <= n_units;
-	    loop invariant \forall integer j; 0 <= j < i ==> strcmp(suffix, &units[j].suffix[0]) !=
-	   0; loop assigns i; loop variant n_units - i;
+	    loop invariant \forall integer j; 0 <= j < i ==>
+	      strcmp(suffix, &units[j].suffix[0]) != 0;
+	    loop assigns i;
+	    loop variant n_units - i;
 	*/
 	for (size_t i = 0; i < n_units; i++) {
 		if (strcmp(suffix, units[i].suffix) != 0)
