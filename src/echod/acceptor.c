@@ -94,11 +94,11 @@ acceptor_on_room(struct acceptor *acceptor)
 }
 
 static void
-pause_accepting(struct acceptor *acceptor, int error)
+pause_accepting(struct acceptor *acceptor, const char *reason)
 {
 	acceptor->config.stats->tcp_accept_pauses++;
 	log_limited(&acceptor->pause_limit, LOG_WARNING,
-	        "PAUSE: accepting stops for %d ms: %s connections=%u", PAUSE_MS, strerror(error),
+	        "PAUSE: accepting stops for %d ms: %s connections=%u", PAUSE_MS, reason,
 	        connections_open_now(acceptor->config.connections));
 	close_for(acceptor, GATE_PAUSED, &acceptor->pause, PAUSE_MS * NS_PER_MS);
 }
@@ -127,7 +127,7 @@ survive(struct acceptor *acceptor, int error)
 		log_limited(&acceptor->error_limit, LOG_DEBUG, "ACCEPT: %s", strerror(error));
 		return true;
 	default: /* EMFILE, ENFILE, ENOBUFS, ENOMEM, and what must not become a busy loop */
-		pause_accepting(acceptor, error);
+		pause_accepting(acceptor, strerror(error));
 		return false;
 	}
 }
@@ -197,7 +197,7 @@ acceptor_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 
 	(void)loop;
 	if (events & EV_ERROR) { /* epoll refused the listener (ev(3), EV_ERROR) */
-		pause_accepting(acceptor, ENOMEM);
+		pause_accepting(acceptor, "epoll does not take the socket");
 		return;
 	}
 	do

@@ -234,6 +234,9 @@ what_epoll_refuses_pauses(void **state)
 	turns(10);
 	assert_int_equal(doors.calls, 0);
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
+	assert_int_equal(
+	        doors_logged("PAUSE: accepting stops for 100 ms: epoll does not take the socket"),
+	        1);
 	pass(101);
 	turns(2);
 	assert_int_equal(doors_accepted(), 1);
