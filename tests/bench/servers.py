@@ -17,6 +17,7 @@ START_DEADLINE = 10  # seconds
 SERVERS = {
     "floor": ("cc -O2 {peers}/floor.c -o {out}", "{out} {port}", "tcp", None),
     "floor-again": ("cc -O2 {peers}/floor.c -o {out}", "{out} {port}", "tcp", None),
+    "batch-floor": ("cc -O2 {peers}/batch_floor.c -o {out} -luring", "{out} {port}", "tcp", None),
     "libuv": ("cc -O2 {peers}/libuv.c -o {out} -luv", "{out} {port}", "tcp", None),
     "libevent": ("cc -O2 {peers}/libevent.c -o {out} -levent_core", "{out} {port}", "tcp", None),
     "asio": ("c++ -O2 {peers}/asio.cpp -o {out} -pthread", "{out} {port}", "tcp", None),
