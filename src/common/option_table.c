@@ -28,25 +28,17 @@ explain_number(const struct option_spec *spec, const char *what, char *problem, 
 	unsigned long long min = spec->min, max = spec->max;
 	const char *zero = spec->zero_too && min > 0 ? "0, or " : "";
 
-	switch (spec->kind) {
-	case OPTION_TIME:
+	if (spec->kind == OPTION_TIME)
 		snprintf(problem, size,
 		        "%s: must be %sa time such as 500ms, 5s, 2m or 1h, from %llums to %llus",
 		        what, zero, min, max / 1000);
-		break;
-	case OPTION_SIZE:
+	else if (spec->kind == OPTION_SIZE)
 		snprintf(problem, size,
 		        "%s: must be %sa size such as 4096, 16K or 256M, from %llu to %llu bytes",
 		        what, zero, min, max);
-		break;
-	case OPTION_COUNT:
-	case OPTION_FLAG:
-	case OPTION_TEXT:
-	case OPTION_CALL:
+	else
 		snprintf(problem, size, "%s: must be %sa whole number from %llu to %llu", what,
 		        zero, min, max);
-		break;
-	}
 }
 
 static int
@@ -72,31 +64,28 @@ set(const struct option_spec *spec, const char *value, void *options, char *prob
 	int error;
 
 	name_option(spec, value, what, sizeof(what));
-	switch (spec->kind) {
-	case OPTION_FLAG:
+	if (spec->kind == OPTION_FLAG) {
 		*(bool *)field = true;
 		return 0;
-	case OPTION_TEXT:
+	}
+	if (spec->kind == OPTION_TEXT) {
 		*(const char **)field = value;
 		return 0;
-	case OPTION_CALL:
+	}
+	if (spec->kind == OPTION_CALL) {
 		error = spec->call(options, value);
 		if (error == -ENOMEM)
 			snprintf(problem, size, "%s: %s", what, strerror(ENOMEM));
 		else if (error)
 			snprintf(problem, size, "%s: must be %s", what, spec->expects);
 		return error;
-	case OPTION_COUNT:
-	case OPTION_TIME:
-	case OPTION_SIZE:
-		if (parse_number(spec, value, &number) < 0) {
-			explain_number(spec, what, problem, size);
-			return -EINVAL;
-		}
-		*(uint64_t *)field = number;
-		return 0;
 	}
-	return -EINVAL;
+	if (parse_number(spec, value, &number) < 0) {
+		explain_number(spec, what, problem, size);
+		return -EINVAL;
+	}
+	*(uint64_t *)field = number;
+	return 0;
 }
 
 static void

@@ -74,17 +74,17 @@ batch_free(struct batch *batch)
 static void
 submit(struct batch *batch, struct batch_call *calls, unsigned n)
 {
-	int submitted = io_uring_submit_and_wait(&batch->ring, n);
 	struct io_uring_cqe *cqe;
 	unsigned head, answers = 0;
 
+	io_uring_submit_and_wait(&batch->ring, n);
 	io_uring_for_each_cqe(&batch->ring, head, cqe)
 	{
 		calls[cqe->user_data].result = cqe->res;
 		answers++;
 	}
 	io_uring_cq_advance(&batch->ring, answers);
-	if (submitted == (int)n && answers == n)
+	if (answers == n)
 		return;
 	io_uring_queue_exit(&batch->ring);
 	batch->broken = true;

@@ -4,6 +4,7 @@
 #include "echod/log.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -231,37 +232,20 @@ connection_open(struct connections *all, int peer_fd, const struct address *peer
 	return 0;
 }
 
-static const char *
-count_close(struct stats *stats, enum close_reason reason)
-{
-	switch (reason) {
-	case CLOSE_EOF:
-		stats->tcp_closed_eof++;
-		return "eof";
-	case CLOSE_RESET:
-		stats->tcp_closed_reset++;
-		return "reset";
-	case CLOSE_TIMEOUT:
-		stats->tcp_closed_timeout++;
-		return "timeout";
-	case CLOSE_ERROR:
-		stats->tcp_closed_error++;
-		return "error";
-	case CLOSE_IDLE:
-		stats->tcp_closed_idle++;
-		return "idle";
-	case CLOSE_STALLED:
-		stats->tcp_closed_stalled++;
-		return "stalled";
-	case CLOSE_FULL:
-		stats->tcp_closed_full++;
-		return "full";
-	case CLOSE_DRAIN:
-		stats->tcp_closed_drain++;
-		return "drain";
-	}
-	return "unknown";
-}
+/* How each end is called in the log, and where it is counted. */
+static const struct {
+	const char *text;
+	size_t counter; /* in struct stats */
+} ends[] = {
+        [CLOSE_EOF] = {"eof", offsetof(struct stats, tcp_closed_eof)},
+        [CLOSE_RESET] = {"reset", offsetof(struct stats, tcp_closed_reset)},
+        [CLOSE_TIMEOUT] = {"timeout", offsetof(struct stats, tcp_closed_timeout)},
+        [CLOSE_ERROR] = {"error", offsetof(struct stats, tcp_closed_error)},
+        [CLOSE_IDLE] = {"idle", offsetof(struct stats, tcp_closed_idle)},
+        [CLOSE_STALLED] = {"stalled", offsetof(struct stats, tcp_closed_stalled)},
+        [CLOSE_FULL] = {"full", offsetof(struct stats, tcp_closed_full)},
+        [CLOSE_DRAIN] = {"drain", offsetof(struct stats, tcp_closed_drain)},
+};
 
 static void
 log_exit(const struct connections *all, const struct connection *c, const char *reason)
@@ -283,13 +267,14 @@ void
 connection_close(struct connections *all, struct connection *c, enum close_reason reason)
 {
 	const struct linger abort = {.l_onoff = 1, .l_linger = 0}; /* socket(7): RST */
-	const char *reason_text = count_close(all->config.stats, reason);
+	uint64_t *counter = (uint64_t *)(void *)((char *)all->config.stats + ends[reason].counter);
 	int peer_fd = c->stream.watcher.fd;
 
+	++*counter;
 	ev_io_stop(all->config.loop, &c->stream.watcher);
 	if (all->details) {
 		if (all->config.log_exits)
-			log_exit(all, c, reason_text);
+			log_exit(all, c, ends[reason].text);
 		sources_disconnect(all->sources, detail_of(all, c)->source);
 	}
 	/* For what waits in the kernel it does that itself. */

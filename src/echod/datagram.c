@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -117,22 +118,14 @@ judge(const struct datagrams *datagrams, const struct msghdr *message, const str
 static void
 count_refused(struct stats *stats, enum reflector_verdict verdict, uint32_t count)
 {
-	switch (verdict) {
-	case REFLECTOR_ANSWER:
-		break;
-	case REFLECTOR_TRUNCATED:
-		stats->udp_refused_truncated += count;
-		break;
-	case REFLECTOR_SOURCE:
-		stats->udp_refused_source += count;
-		break;
-	case REFLECTOR_DESTINATION:
-		stats->udp_refused_destination += count;
-		break;
-	case REFLECTOR_PORT:
-		stats->udp_refused_port += count;
-		break;
-	}
+	static const size_t counters[] = {
+	        [REFLECTOR_TRUNCATED] = offsetof(struct stats, udp_refused_truncated),
+	        [REFLECTOR_SOURCE] = offsetof(struct stats, udp_refused_source),
+	        [REFLECTOR_DESTINATION] = offsetof(struct stats, udp_refused_destination),
+	        [REFLECTOR_PORT] = offsetof(struct stats, udp_refused_port),
+	};
+
+	*(uint64_t *)(void *)((char *)stats + counters[verdict]) += count;
 }
 
 /* Cuts the train to what its source can pay for. Returns whether anything is left. */

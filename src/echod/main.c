@@ -98,29 +98,22 @@ main(int argc, char **argv)
 {
 	struct options options;
 	char problem[512];
+	enum option_outcome outcome;
 	enum exit_code code = EXIT_CLEAN;
 
 	open_standard_files();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a log that reached RLIMIT_FSIZE: write(2) says so, too */
 	log_open();
-	switch (options_read(&options, argc, argv, problem, sizeof(problem))) {
-	case OPTIONS_READ:
+	outcome = options_read(&options, argc, argv, problem, sizeof(problem));
+	if (outcome == OPTIONS_READ) {
 		log_set_threshold(options.quiet     ? LOG_NOTICE
 		                  : options.verbose ? LOG_DEBUG
 		                                    : LOG_INFO);
 		code = listen_and_serve(&options);
-		break;
-	case OPTIONS_SHOWN:
-		break;
-	case OPTIONS_WRONG:
+	} else if (outcome != OPTIONS_SHOWN) {
 		log_line(LOG_ERR, "echod: %s", problem);
-		code = EXIT_USAGE;
-		break;
-	case OPTIONS_FAILED:
-		log_line(LOG_ERR, "echod: %s", problem);
-		code = EXIT_RUNTIME;
-		break;
+		code = outcome == OPTIONS_WRONG ? EXIT_USAGE : EXIT_RUNTIME;
 	}
 	options_free(&options);
 	log_close();

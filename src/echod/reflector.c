@@ -58,13 +58,11 @@ is_loopback(const struct in6_addr *address)
 static bool
 is_host(const struct in6_addr *address)
 {
-	static const struct in6_addr v4_broadcast = {
-	        .s6_addr = {[10] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-	uint8_t first = address->s6_addr[12];
+	const uint8_t *v4 = &address->s6_addr[12];
 
 	if (is_v4(address))
-		return first != 0 && (first < 224 || first > 239) &&
-		       !IN6_ARE_ADDR_EQUAL(address, &v4_broadcast);
+		return v4[0] != 0 && (v4[0] < 224 || v4[0] > 239) &&
+		       !(v4[0] == 255 && v4[1] == 255 && v4[2] == 255 && v4[3] == 255);
 	return !IN6_IS_ADDR_UNSPECIFIED(address) && !IN6_IS_ADDR_MULTICAST(address);
 }
 

@@ -237,7 +237,7 @@ static bool
 make_service(
         struct server *server, const struct options *options, const struct listeners *listeners)
 {
-	bool activated = listeners->count > 0 && listeners->all[0].handed_over;
+	bool activated = listeners->all[0].handed_over; /* all of them, or none */
 	const struct service_config config = {
 	        .loop = server->loop,
 	        .stats = &server->stats,

@@ -59,8 +59,6 @@ tell(const struct service *service, const char *message)
 {
 	ssize_t sent;
 
-	if (service->notify_fd < 0)
-		return true;
 	do
 		sent = sendto(service->notify_fd, message, strlen(message),
 		        MSG_DONTWAIT | MSG_NOSIGNAL, &service->manager.any,

@@ -125,12 +125,17 @@ WRAP(int, setsockopt, int fd, int level, int name, const void *value, socklen_t 
 }
 
 static int
-memory_info(void *value, socklen_t length)
+memory_info(void *value, socklen_t *length)
 {
+	int error = -fault(CALL_MEMORY_INFO);
 	uint32_t info[SK_MEMINFO_VARS] = {[SK_MEMINFO_DROPS] = (uint32_t)udp_counted()->drops};
 
-	expect(length == sizeof(info), "getsockopt of SO_MEMINFO with %u bytes", length);
-	memcpy(value, info, length);
+	expect(*length == sizeof(info), "getsockopt of SO_MEMINFO with %u bytes", *length);
+	*length = (socklen_t)fault_cut(*length); /* older kernels know less */
+	udp_drops_asked(!error && *length == sizeof(info));
+	if (error)
+		return (int)answer(error);
+	memcpy(value, info, *length);
 	return 0;
 }
 
@@ -141,7 +146,7 @@ WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *lengt
 
 	expect(level == SOL_SOCKET, "getsockopt %d, %d", level, name);
 	if (name == SO_MEMINFO)
-		return memory_info(value, *length);
+		return memory_info(value, length);
 	expect(*length == sizeof(result), "getsockopt %d, %d", level, name);
 	error = -fault(CALL_GET_OPTION);
 	if (error)

@@ -21,6 +21,7 @@ enum call {
 	CALL_NOTIFY, /* sendto(2) to the service manager */
 	CALL_SUBMIT, /* io_uring_enter(2) */
 	CALL_ADVISE, /* madvise(2) */
+	CALL_MEMORY_INFO,
 	/* what only the start does */
 	CALL_SOCKET,
 	CALL_BIND,

@@ -26,6 +26,8 @@ struct udp {
 static struct {
 	struct udp socket;
 	struct udp_count count;
+	uint64_t told_drops;
+	bool drops_untold; /* since then */
 	const struct options *options;
 	double spent[SOURCES]; /* tokens that a source has used up, at the time below */
 	uint64_t spent_ns[SOURCES];
@@ -82,6 +84,20 @@ const struct udp_count *
 udp_counted(void)
 {
 	return &state.count;
+}
+
+void
+udp_drops_asked(bool told)
+{
+	if (told)
+		state.told_drops = state.count.drops;
+	state.drops_untold = !told;
+}
+
+uint64_t
+udp_drops_known(void)
+{
+	return state.drops_untold ? state.told_drops : state.count.drops;
 }
 
 void

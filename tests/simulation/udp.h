@@ -38,6 +38,10 @@ ssize_t udp_send(struct udp *udp, const struct msghdr *message);
 
 const struct udp_count *udp_counted(void);
 
+/* The kernel is asked for its drops, and says how many, or does not; what was said last. */
+void udp_drops_asked(bool told);
+uint64_t udp_drops_known(void);
+
 /* Messages that wait to be received. */
 uint32_t udp_waiting(void);
 

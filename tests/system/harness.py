@@ -17,6 +17,7 @@ import unittest
 
 ECHOD = os.environ.get("ECHOD", "")
 RELEASE = os.environ.get("ECHOD_BUILD") == "release"
+COVERAGE = os.environ.get("ECHOD_BUILD") == "coverage"
 DEADLINE = 60  # seconds
 ALL_SKIPPED = 77  # the exit status that ctest takes as "skipped"
 

@@ -94,6 +94,24 @@ class Several(unittest.TestCase):
                     self.assertEqual(ask(other, b"y"), b"y")
                 self.assertEqual(proc.descriptors(daemon.pid), before)
 
+    def test_local_datagrams_without_a_name_or_too_long_get_no_answer(self):
+        with tempfile.TemporaryDirectory() as scratch, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as local, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nameless, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
+            local.bind(os.path.join(scratch, "echo"))
+            peer.bind(os.path.join(scratch, "peer"))
+            peer.settimeout(harness.DEADLINE)
+            peer.connect(local.getsockname())
+            with harness.Daemon(**handed([local]), listens=1) as daemon:
+                nameless.sendto(b"to whom?", local.getsockname())
+                peer.send(bytes(100000))
+                peer.send(b"answer this")
+                self.assertEqual(peer.recv(1 << 20), b"answer this")
+                numbers = daemon.stats()
+                self.assertEqual((numbers["udp_received"], numbers["udp_answered"]), (3, 1))
+                self.assertEqual((numbers["udp_refused_source"], numbers["udp_refused_truncated"]), (1, 1))
+
     def test_a_drain_leaves_the_backlog_to_the_next_one(self):
         """Nobody is reset: who is in is served by the first daemon, who waits by the next."""
         with stream(socket.AF_INET, ("127.0.0.1", 0)) as listener:

@@ -66,6 +66,16 @@ class FileLimit(unittest.TestCase):
             for peer in peers:
                 peer.close()
 
+    def test_no_room_at_all_is_an_error_and_less_than_asked_a_warning(self):
+        def limit(count):
+            return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+        status, lines = harness.run_daemon("--port=0", preexec_fn=limit(32))
+        self.assertEqual(status, 1)
+        self.assertEqual(lines, ["echod: the limit of open files leaves no room for connections: Too many open files"])
+        with harness.Daemon("--max-connections=1000", preexec_fn=limit(100)) as daemon:
+            daemon.lines.wait("^echod: --max-connections=1000: the limit of open files allows 68$")
+
     def test_out_of_files_while_running(self):
         """EMFILE pauses accepting: no spinning, no flood, and the newcomer is served later."""
         with harness.Daemon("--no-udp") as daemon:

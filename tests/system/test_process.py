@@ -146,6 +146,13 @@ class StandardFiles(unittest.TestCase):
                     for number in range(3):
                         self.assertEqual(os.readlink(f"/proc/{daemon.pid}/fd/{number}"), "/dev/null")
 
+    def test_none_is_needed_that_is_there(self):
+        """In a root directory without /dev/null."""
+        harness.require(os.geteuid() == 0, "only root may mount")
+        wrapper = ["unshare", "--mount", "/bin/sh", "-c", 'mount -t tmpfs none /dev && exec "$@"', "sh"]
+        with harness.Daemon(wrapper=wrapper) as daemon, connect(daemon.tcp) as peer:
+            self.assertEqual(echo(peer, b"x"), b"x")
+
 
 if __name__ == "__main__":
     harness.main()

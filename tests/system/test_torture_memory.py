@@ -25,17 +25,32 @@ STARTS = {
 }
 
 
+if harness.COVERAGE:  # one way goes through all of it
+    STARTS = {"in batches": STARTS["in batches"]}
+
+
 def setUpModule():
     harness.own_network()
     harness.require_files(1000)
+
+
+def preloaded(file):
+    return ["/usr/bin/env", "LD_PRELOAD=" + SHIM, "ALLOC_COUNT=" + file.name]
+
+
+def count_at_start(options):
+    """How many allocations there have been when it serves."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.truncate(struct.calcsize(ACCOUNT))
+        with harness.Daemon(*options, wrapper=preloaded(file)):
+            return struct.unpack(ACCOUNT, file.read())[0]
 
 
 def live(start, fail_from=NEVER, fail_upto=NEVER):
     with tempfile.NamedTemporaryFile() as file:
         file.write(struct.pack(ACCOUNT, 0, 0, fail_from, fail_upto))
         file.flush()
-        life = torture.Life(start, ["/usr/bin/env", "LD_PRELOAD=" + SHIM, "ALLOC_COUNT=" + file.name],
-                            patient=fail_upto != ALWAYS, crowd=CROWD)
+        life = torture.Life(start, preloaded(file), patient=fail_upto != ALWAYS, crowd=CROWD)
         life.allocations, life.left, *_ = struct.unpack(ACCOUNT, os.pread(file.fileno(), struct.calcsize(ACCOUNT), 0))
     return life
 
@@ -48,8 +63,10 @@ class Memory(unittest.TestCase):
             self.assertEqual(torture.judge(plain, 0, False), [], plain.said)
             self.assertEqual((plain.status, plain.served), (0, {"tcp": 2, "udp": 2}))
             print(f"{way}: {plain.allocations} allocations, of which the end leaves {plain.left}", flush=True)
-            for number in range(1, plain.allocations + 1):
-                for upto in (number, ALWAYS):
+            # the counters of coverage want memory, too, when the daemon ends
+            last = count_at_start(start.options) if harness.COVERAGE else plain.allocations
+            for number in range(1, last + 1):
+                for upto in (number,) if harness.COVERAGE else (number, ALWAYS):
                     life = live(start, number, upto)
                     with self.subTest(way=way, number=number, upto=upto):
                         self.assertEqual(torture.judge(life, errno.ENOMEM, upto == ALWAYS), [], "\n".join(life.said))
@@ -57,7 +74,7 @@ class Memory(unittest.TestCase):
                             self.assertLessEqual(life.left, plain.left, life.said)
                     ends["ends with an error" if life.status else "serves"] += 1
         print(f"the daemon {dict(ends)}", flush=True)
-        self.assertGreater(ends["ends with an error"], 100)
+        self.assertGreater(ends["ends with an error"], 10 if harness.COVERAGE else 100)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,8 @@ __wrap_recv(int fd, void *buffer, size_t size, int flags)
 		return fail(EINTR);
 	if (kernel.receive_error)
 		return fail(kernel.receive_error);
+	if (flags & MSG_TRUNC && (kernel.take_error || kernel.lost))
+		return kernel.lost ? 0 : fail(kernel.take_error);
 	if (kernel.queued == 0)
 		return kernel.finished ? 0 : fail(EAGAIN);
 	if (size > kernel.queued)

@@ -24,6 +24,9 @@ struct kernel {
 	size_t window;  /* bytes that send() will take */
 	int send_error; /* errno of every send; 0 for none */
 
+	int take_error; /* errno of receives that throw away (MSG_TRUNC); 0: none */
+	bool lost;      /* and there is nothing for them */
+
 	int interrupts;                   /* so many calls fail with EINTR first */
 	size_t receives, sends, controls; /* calls */
 	bool aborted;                     /* SO_LINGER 0 was set: RST */

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,8 @@ int __real_bind(int fd, const struct sockaddr *address, socklen_t length);
 int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length);
 int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
 void *__real_realloc(void *memory, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 
@@ -72,6 +75,19 @@ __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t leng
 	return __real_setsockopt(fd, level, name, value, length);
 }
 
+int
+__wrap_fcntl(int fd, int command, ...)
+{
+	va_list arguments;
+	long argument;
+
+	va_start(arguments, command);
+	argument = va_arg(arguments, long);
+	va_end(arguments);
+	return command == sockets.refused_command ? refuse(EPERM)
+	                                          : __real_fcntl(fd, command, argument);
+}
+
 void *
 __wrap_realloc(void *memory, size_t size)
 {
@@ -84,7 +100,7 @@ __wrap_realloc(void *memory, size_t size)
 void
 sockets_reset(void)
 {
-	sockets = (struct sockets){.calls_before_failure = SIZE_MAX};
+	sockets = (struct sockets){.calls_before_failure = SIZE_MAX, .refused_command = -1};
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_PID");
 }

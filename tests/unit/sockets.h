@@ -13,6 +13,7 @@ struct sockets {
 	size_t binds;                    /* calls */
 	size_t free_binds;               /* of those, for a free port */
 	bool unprivileged;               /* what needs CAP_NET_ADMIN fails */
+	int refused_command;             /* fcntl(2) with it fails; -1: none */
 	int refused_option;          /* setsockopt(2) of this name on IPPROTO_IP fails; 0: none */
 	size_t calls_before_failure; /* of socket(2), bind(2) and realloc(3), which then fail */
 };

@@ -181,7 +181,7 @@ which_are_ipv4(void **state)
 		const char *text, *ipv4;
 	} samples[] = {{"192.0.2.1", "192.0.2.1"}, {"::ffff:192.0.2.1", "192.0.2.1"},
 	        {"::192.0.2.1", NULL}, {"::fffe:192.0.2.1", NULL}, {"::1:ffff:192.0.2.1", NULL},
-	        {"64:ff9b::192.0.2.1", NULL}, {"::1", NULL}};
+	        {"64:ff9b::192.0.2.1", NULL}, {"0:0:1:0:0:ffff:192.0.2.1", NULL}, {"::1", NULL}};
 	struct address address = {.length = 2, .any = {.sa_family = AF_UNIX}};
 	struct in_addr ipv4;
 

@@ -135,6 +135,30 @@ an_ipv4_arrival(void **state)
 	assert_int_equal(arrival.segment, 1400);
 }
 
+/* What the kernel has not told is zero; PEER4 is IPv4 only with all of its prefix. */
+static void
+nothing_is_told(void **state)
+{
+	static const char *const peers[] = {PEER4, PEER6, "0:0:1:0:0:ffff:198.51.100.7"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(peers); i++) {
+		struct arrival arrival;
+
+		message.msg_controllen = 0;
+		arrival = read_from(peers[i]);
+		assert_address(&arrival.hit, "::");
+		assert_int_equal(arrival.interface, 0);
+		assert_int_equal(arrival.segment, 0);
+		tell_ipv4("192.0.2.1", "192.0.2.1", 3);
+		arrival = read_from(peers[i]);
+		assert_address(&arrival.hit, i == 0 ? "::ffff:192.0.2.1" : "::");
+		answer(&arrival, peers[i], true);
+		assert_int_equal(told(IPPROTO_IP, IP_PKTINFO) != NULL, i == 0);
+		assert_int_equal(told(IPPROTO_IPV6, IPV6_PKTINFO) != NULL, i != 0);
+	}
+}
+
 static void
 an_ipv6_arrival(void **state)
 {
@@ -327,6 +351,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup(an_ipv4_arrival, reset),
+	        cmocka_unit_test_setup(nothing_is_told, reset),
 	        cmocka_unit_test_setup(an_ipv6_arrival, reset),
 	        cmocka_unit_test_setup(an_ipv4_arrival_on_a_dual_stack_socket, reset),
 	        cmocka_unit_test_setup(the_other_familys_word_is_not_taken, reset),

@@ -255,6 +255,34 @@ a_receive_without_bytes_lends_no_ring(void **state)
 	}
 }
 
+/* Or it would be sent once more. */
+static void
+what_was_sent_from_a_look_and_cannot_be_taken_is_an_error(void **state)
+{
+	const struct {
+		int error;
+		bool lost;
+		ssize_t result;
+	} samples[] = {{0, false, 5}, {EIO, false, -EIO}, {0, true, -EPROTO}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		struct io_stream stream = {0};
+
+		io = make(4096, 0);
+		assert_non_null(io);
+		kernel_peer_sends(5);
+		kernel.take_error = samples[i].error;
+		kernel.lost = samples[i].lost;
+		io_receive(io, &stream);
+		assert_int_equal(received, 5);
+		assert_int_equal(sent, samples[i].result);
+		assert_true(kernel_echoed_exactly(5));
+		io_release(io, &stream);
+		io_free(io);
+	}
+}
+
 int
 main(void)
 {
@@ -264,6 +292,7 @@ main(void)
 	        cmocka_unit_test(rings_do_not_overlap),
 	        cmocka_unit_test(a_ring_given_back_goes_out_next_and_empty),
 	        cmocka_unit_test(a_receive_without_bytes_lends_no_ring),
+	        cmocka_unit_test(what_was_sent_from_a_look_and_cannot_be_taken_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 static struct rlimit files;
+static int unknown; /* errno of getrlimit(2); 0: it answers */
 static bool may_set;
 
 /* clang links AddressSanitizer's runtime into the test: it asks for other limits here, before
@@ -23,6 +24,10 @@ __wrap_getrlimit(__rlimit_resource_t resource, struct rlimit *limit)
 {
 	if (resource != RLIMIT_NOFILE)
 		return __real_getrlimit(resource, limit);
+	if (unknown) {
+		errno = unknown;
+		return -1;
+	}
 	*limit = files;
 	return 0;
 }
@@ -97,12 +102,31 @@ listeners_are_no_room_for_connections(void **state)
 	assert_int_equal(limits_connections(0, 1008), 0);
 }
 
+static void
+without_a_limit_known_there_is_no_room(void **state)
+{
+	(void)state;
+	files = (struct rlimit){1024, 2048};
+	may_set = true;
+	unknown = EPERM;
+	limits_raise();
+	assert_int_equal(limits_connections(5, 2), 0);
+	assert_int_equal(errno, EPERM);
+	unknown = 0;
+	assert_int_equal(files.rlim_cur, 1024);
+	files = (struct rlimit){32, 32};
+	errno = 0;
+	assert_int_equal(limits_connections(5, 2), 0);
+	assert_int_equal(errno, EMFILE);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(connections_fit_below_the_file_limit),
 	        cmocka_unit_test(listeners_are_no_room_for_connections),
+	        cmocka_unit_test(without_a_limit_known_there_is_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -297,6 +297,31 @@ buffers_are_only_enlarged(void **state)
 	}
 }
 
+/* The socket stays with whoever handed it over. */
+static void
+what_cannot_be_adopted_is_named(void **state)
+{
+	static const int commands[] = {F_GETFL, F_SETFL, F_SETFD, -1};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		bool no_memory = commands[i] < 0;
+		struct listening l;
+
+		HAND_OVER(stream(AF_INET, true));
+		sockets.refused_command = commands[i];
+		if (no_memory)
+			sockets.calls_before_failure = 0;
+		assert_int_equal(LISTEN(&l, "--activated"), no_memory ? -ENOMEM : -EPERM);
+		sockets_reset();
+		assert_string_equal(l.problem,
+		        no_memory
+		                ? "file descriptor 3 handed over (LISTEN_FDS=1): Cannot allocate memory"
+		                : "file descriptor 3 handed over (LISTEN_FDS=1): Operation not permitted");
+		end(&l);
+	}
+}
+
 int
 main(void)
 {
@@ -307,6 +332,7 @@ main(void)
 	        cmocka_unit_test_setup(what_is_another_process_s_is_not_ours, sockets_setup),
 	        cmocka_unit_test_setup(options_that_contradict_are_refused, sockets_setup),
 	        cmocka_unit_test_setup(buffers_are_only_enlarged, sockets_setup),
+	        cmocka_unit_test_setup(what_cannot_be_adopted_is_named, sockets_setup),
 	};
 
 	return cmocka_run_group_tests(tests, reserve, NULL);

@@ -3,6 +3,7 @@
 #include "echod/option_table.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,8 @@ call(void *options, const char *value)
 
 	if (strcmp(value, "bad") == 0)
 		return -EINVAL;
+	if (strcmp(value, "huge") == 0)
+		return -ENOMEM;
 	strcat(strcat(s->called, value), ",");
 	return 0;
 }
@@ -303,6 +306,41 @@ help_and_version(void **state)
 	                       "      --version                            the version\n");
 }
 
+static void
+what_the_system_lacks_is_no_wrong_option(void **state)
+{
+	(void)state;
+	assert_int_equal(TRY("--call=huge"), OPTIONS_FAILED);
+	assert_string_equal(problem, "--call=huge: Cannot allocate memory");
+}
+
+/* Where the text goes out at its end, and where it does line by line. */
+static void
+help_that_cannot_be_written_fails(void **state)
+{
+	const char *const arguments[] = {"probe", "--help", NULL};
+	static const int modes[] = {_IOFBF, _IONBF};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		int full = open("/dev/full", O_WRONLY | O_CLOEXEC), saved = dup(STDOUT_FILENO);
+		enum option_outcome outcome;
+
+		fflush(stdout);
+		dup2(full, STDOUT_FILENO);
+		setvbuf(stdout, NULL, modes[i], BUFSIZ);
+		outcome = try_sized(arguments, sizeof(problem));
+		fflush(stdout);
+		dup2(saved, STDOUT_FILENO);
+		setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+		clearerr(stdout);
+		close(full);
+		close(saved);
+		assert_int_equal(outcome, OPTIONS_FAILED);
+		assert_string_equal(problem, "standard output: No space left on device");
+	}
+}
+
 int
 main(void)
 {
@@ -317,6 +355,8 @@ main(void)
 	        cmocka_unit_test(problems_are_cut_to_size),
 	        cmocka_unit_test(a_default_is_checked_too),
 	        cmocka_unit_test(help_and_version),
+	        cmocka_unit_test(what_the_system_lacks_is_no_wrong_option),
+	        cmocka_unit_test(help_that_cannot_be_written_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,13 @@ static const struct {
         {"2001:db8::1", "2001:db8::2", false},
         {"::1/128", "::1", true},
         {"::1/127", "::", true},
+        /* each word of an address counts */
+        {"0:0:1::/48", "0:0:1::5", true},
+        {"0:0:1::/48", "::5", false},
+        {"2001:db8::1", "2001:db8:1::1", false},
+        {"2001:db8::1", "2001:db8::1:0:0:1", false},
+        {"::ffff:192.0.2.4", "0:0:1:0:0:ffff:192.0.2.4", false},
+        {"::ffff:192.0.2.4", "::1:ffff:192.0.2.4", false},
 };
 
 static void

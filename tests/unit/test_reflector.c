@@ -73,6 +73,9 @@ source_addresses(void **state)
 	        {V4("224.0.0.251"), SOURCE, SOURCE},
 	        {V4("239.255.255.255"), SOURCE, SOURCE},
 	        {V4("240.0.0.0"), ANSWER, ANSWER},
+	        {V4("254.255.255.255"), ANSWER, ANSWER},
+	        {V4("255.254.255.255"), ANSWER, ANSWER},
+	        {V4("255.255.254.255"), ANSWER, ANSWER},
 	        {V4("255.255.255.254"), ANSWER, ANSWER},
 	        {V4("255.255.255.255"), SOURCE, SOURCE},
 	        {"::", SOURCE, SOURCE},
@@ -84,6 +87,13 @@ source_addresses(void **state)
 	        {"ff02::1", SOURCE, SOURCE},
 	        {"ffff::1", SOURCE, SOURCE},
 	        {"2001:db8::7", ANSWER, ANSWER},
+	        /* zero, loopback, IPv4 and broadcast in some of their words only */
+	        {"0:0:1::", ANSWER, ANSWER},
+	        {"0:0:1::1", ANSWER, ANSWER},
+	        {"::1:0:0", ANSWER, ANSWER},
+	        {"::1:0:1", ANSWER, ANSWER},
+	        {"0:0:1:0:0:ffff:127.0.0.1", ANSWER, ANSWER},
+	        {"::1:0:0:1", ANSWER, ANSWER},
 	};
 
 	(void)state;
@@ -127,6 +137,11 @@ destination_addresses(void **state)
 	        {THERE6, "ff02::1", "ff02::1", DESTINATION},
 	        {THERE6, "ff00::", "ff00::", DESTINATION},
 	        {THERE6, "ff05::1:3", HERE6, DESTINATION},
+	        /* another address in one of its words only */
+	        {THERE6, "2001:db9::1", HERE6, DESTINATION},
+	        {THERE6, "2001:db8:1::1", HERE6, DESTINATION},
+	        {THERE6, "2001:db8::1:0:1", HERE6, DESTINATION},
+	        {THERE6, "2001:db8::2", HERE6, DESTINATION},
 	};
 
 	(void)state;

@@ -2,6 +2,7 @@
 
 #include "echod/ring_pool.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -38,6 +39,18 @@ trim_round(struct ring_pool *rings)
 	for (int i = 0; i < ROUND; i++)
 		left = ring_pool_trim(rings, ROUND);
 	return left;
+}
+
+/* More than a pool can count. */
+static void
+too_many_rings_are_refused(void **state)
+{
+	struct ring_pool rings;
+
+	(void)state;
+	errno = 0;
+	assert_int_equal(ring_pool_init(&rings, 1, SIZE_MAX), -1);
+	assert_int_equal(errno, ENOMEM);
 }
 
 static void
@@ -148,6 +161,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(too_many_rings_are_refused),
 	        cmocka_unit_test(lends_rings_of_whole_pages_within_the_memory),
 	        cmocka_unit_test(a_ring_comes_back_empty),
 	        cmocka_unit_test(no_memory_is_no_rings),

@@ -176,6 +176,10 @@ who_is_exempt(void **state)
 	        {"::ffff:11.0.0.0", false},
 	        {"2001:db8::1", true},
 	        {"2001:db9::1", false},
+	        /* loopback in some of their words only */
+	        {"0:0:1::1", false},
+	        {"::1:0:0:1", false},
+	        {"0:0:1:0:0:ffff:127.0.0.1", false},
 	};
 	struct prefix exempt[2];
 	struct source_tokens *tokens;

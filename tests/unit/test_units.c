@@ -25,6 +25,7 @@ static const struct sample samples[] = {
         {units_parse_count, "0x10", -EINVAL, 0},
         {units_parse_count, "1K", -EINVAL, 0},
         {units_parse_time, "0", 0, 0},
+        {units_parse_time, "0s", 0, 0},
         {units_parse_time, "500ms", 0, 500},
         {units_parse_time, "5s", 0, 5000},
         {units_parse_time, "2m", 0, 120000},
