@@ -81,13 +81,6 @@ class Refused(unittest.TestCase):
     def test_an_address_that_is_not_ours(self):
         self.refused("--listen=198.51.100.1", "--port=0", naming=("198.51.100.1",), status=1)
 
-    def test_an_address_that_a_sandbox_forbids(self):
-        """As seccomp(2) does, or a security module."""
-        harness.require(shutil.which("strace"), "strace is not installed")
-        self.refused("--port=0", "--no-udp", naming=("Operation not permitted",), status=4,
-                     wrapper=("strace", "-D", "-qq", "-o", "/dev/null", "-e", "inject=bind:error=EPERM"),
-                     env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
-
     def test_a_privileged_port(self):
         with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
             harness.require(int(file.read()) > 7, "port 7 is not privileged here")
