@@ -55,8 +55,13 @@ open_gate(struct acceptor *acceptor, enum gate reason)
 	acceptor->closed &= ~(unsigned)reason;
 	if (acceptor->closed)
 		return;
-	for (size_t i = 0; i < acceptor->n_doors; i++)
-		ev_io_start(acceptor->config.loop, &acceptor->doors[i].watcher);
+	for (size_t i = 0; i < acceptor->n_doors; i++) {
+		struct ev_io *watcher = &acceptor->doors[i].watcher;
+
+		/* set anew, so that epoll is asked even if it has just refused the socket */
+		ev_io_set(watcher, watcher->fd, EV_READ);
+		ev_io_start(acceptor->config.loop, watcher);
+	}
 	loop_hurry(acceptor->config.loop, &acceptor->hurry);
 }
 

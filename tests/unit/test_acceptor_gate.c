@@ -55,6 +55,45 @@ a_full_gate_asks_once_until_there_is_room(void **state)
 }
 
 static void
+on_turn_end(struct ev_loop *loop, struct ev_check *check, int events)
+{
+	(void)events;
+	ev_check_stop(loop, check);
+	leave();
+}
+
+/* epoll refuses a listener, and before it is told, the gate closes, and opens in the same turn. */
+static void
+a_refused_listener_is_not_forgotten_behind_a_full_gate(void **state)
+{
+	struct ev_check turn_end;
+
+	(void)state;
+	open_up(&(struct setting){.doors = 2, .limit = 1});
+	doors_arrive(1, 1);
+	turn();
+	doors_arrive(0, 1);
+	doors_arrive(1, 1);
+	turns(3);
+	assert_int_equal(entrance.rooms_asked, 1);
+	doors.refused_watches = 1;           /* the first door's */
+	acceptor_on_room(entrance.acceptor); /* somebody may give way, and then does not */
+	ev_check_init(&turn_end, on_turn_end);
+	ev_set_priority(&turn_end, EV_MINPRI);
+	ev_check_start(entrance.loop, &turn_end);
+	turn();
+	assert_int_equal(entrance.rooms_asked, 2);
+	assert_int_equal(doors.refused_watches, 0);
+	assert_int_equal(connections_open_now(entrance.connections), 0);
+	turns(3);
+	leave();
+	turns(3);
+	assert_int_equal(doors.accepted[0], 1);
+	assert_int_equal(doors.accepted[1], 2);
+	close_up();
+}
+
+static void
 the_rate_delays_and_loses_nobody(void **state)
 {
 	(void)state;
@@ -233,6 +272,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(room_is_made_only_for_somebody_who_waits),
 	        cmocka_unit_test(a_full_gate_asks_once_until_there_is_room),
+	        cmocka_unit_test(a_refused_listener_is_not_forgotten_behind_a_full_gate),
 	        cmocka_unit_test(the_rate_delays_and_loses_nobody),
 	        cmocka_unit_test(the_rate_holds_for_the_first_of_a_turn),
 	        cmocka_unit_test(the_rate_holds_to_the_nanosecond),
