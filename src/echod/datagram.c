@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <linux/sock_diag.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -54,8 +53,7 @@ struct datagrams {
 	struct source_tokens *tokens;
 	struct reflector_ports ports;
 	struct log_limit excess_limit, fail_limit;
-	struct ev_timer pause; /* after a failure that would otherwise be tried without an end */
-	struct ev_timer hurry;
+	struct ev_timer hurry, pause; /* after a failure that would be tried without an end */
 	size_t n_sockets;
 	struct datagram_socket sockets[];
 };
