@@ -87,8 +87,10 @@ def beside(wanted, command):
     if not wanted:
         yield
         return
+    # In a session of its own, as servers are: the kernel shares a core between sessions (sched(7)), and one
+    # that the load took part in would get less of it.
     process = subprocess.Popen(["timeout", str(LOAD_DEADLINE), *command], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         yield
     finally:
