@@ -6,7 +6,7 @@ import resource
 import socket
 import subprocess
 
-from servers import FORKING, Missing
+from servers import AGAIN, FLOORS, FORKING, Missing
 
 LOAD_DEADLINE = 60  # seconds
 SPARE_FILES = 200
@@ -19,16 +19,20 @@ class Case:
     busy     another process wants the server's core, so turns of its loop are full
     bulk     a stream of 1 MiB messages beside it
     churn    connections that come, echo one byte and go: so many at once
+    datagrams  how datagram_load sends them, instead of echod-bench
     share    latency at this share of the floor's capacity
     """
 
     def __init__(self, name, meaning, *options, connections=1, protocol="tcp", idle=0, busy=False, bulk=False,
-                 churn=0, share=None, seconds=0.7):
+                 churn=0, datagrams=None, share=None, seconds=0.7):
         self.name, self.meaning = name, meaning
         self.options = [f"--connections={connections}", *options]
         self.connections, self.protocol, self.idle = connections, protocol, idle
         self.busy, self.bulk, self.churn, self.share = busy, bulk, churn, share
+        self.datagrams = datagrams
         self.seconds = seconds
+        self.floor = FLOORS[protocol]
+        self.control = self.floor + AGAIN
 
     def suits(self, build, name):
         """Whether this server can be put under this load, and its CPU time be told."""
@@ -52,8 +56,11 @@ CASES = [
          connections=500, busy=True, seconds=1.5),
     Case("idle-1000", "50 connections, 64 B, beside 1,000 idle ones", "--size=64", connections=50, idle=1000),
     Case("idle-15000", "50 connections, 64 B, beside 15,000 idle ones", "--size=64", connections=50, idle=15000),
-    Case("udp-single", "datagrams of 64 B, one in flight", "--size=64", "--udp", protocol="udp"),
-    Case("udp-burst", "datagrams of 64 B, 64 in flight", "--size=64", "--udp", "--depth=64", protocol="udp"),
+    Case("udp-single", "one datagram of 64 B in flight", "--size=64", "--udp", protocol="udp"),
+    Case("udp-clients", "50 clients, each with one datagram of 64 B in flight", protocol="udp", datagrams="clients"),
+    Case("udp-burst", "bursts of 64 datagrams of 64 B", protocol="udp", datagrams="burst"),
+    Case("udp-train", "8 such bursts, each sent as one (UDP_SEGMENT) and received so (UDP_GRO)", protocol="udp",
+         datagrams="train"),
     Case("storm", "connect, echo, close: 64 at once", churn=64),
     Case("one-by-one", "connect, echo, close: one at a time", churn=1),
     Case("latency", "50 connections, 64 B, at half the floor's capacity", "--size=64", connections=50, share=0.5),
@@ -103,10 +110,15 @@ class Load:
 
     def __init__(self, bench, out, core):
         self.bench, self.core = bench, core
-        self.churn = os.path.join(out, "churn")
-        here = os.path.dirname(os.path.abspath(__file__))
-        subprocess.run(["cc", "-O2", os.path.join(here, "churn.c"), "-o", self.churn], check=True)
+        self.churn, self.datagram_load = (self._build(out, name) for name in ("churn", "datagram_load"))
         self.capacity = {}  # case: messages a second of the floor
+
+    @staticmethod
+    def _build(out, name):
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".c")
+        program = os.path.join(out, name)
+        subprocess.run(["cc", "-O2", source, "-o", program], check=True)
+        return program
 
     def _pinned(self, *command):
         return ["taskset", "-c", str(self.core), *command]
@@ -132,7 +144,9 @@ class Load:
         busy = ["taskset", "-c", str(server.core), "sh", "-c", "while :; do :; done"]
         bulk = self._pinned(self.bench, f"--port={server.port}", "--size=1M", "--duration=60s", "127.0.0.1")
         with idle_connections(server.port, case.idle), beside(case.busy, busy), beside(case.bulk, bulk):
-            return self._churn(server, case) if case.churn else self._echo(server, case)
+            if case.churn:
+                return self._churn(server, case)
+            return self._datagrams(server, case) if case.datagrams else self._echo(server, case)
 
     def _churn(self, server, case):
         count = 4096 if case.churn > 1 else 2000
@@ -140,6 +154,15 @@ class Load:
         seconds, *first_echo = map(float, self._run(self.churn, str(server.port), str(count), str(case.churn)).split())
         return {"cpu_us": 1e6 * (server.cpu() - before) / count, "per_s": count / seconds,
                 **dict(zip(("p50", "p99", "p99.9"), first_echo))}
+
+    def _datagrams(self, server, case):
+        load = [self.datagram_load, str(server.port), case.datagrams]
+        self._run(*load, "100")
+        before = server.cpu()
+        back, lost = map(int, self._run(*load, str(int(1000 * case.seconds))).split())
+        if back == 0:
+            raise Missing("nothing came back")
+        return {"cpu_us": 1e6 * (server.cpu() - before) / back, "per_s": back / case.seconds, "lost": lost}
 
     def _echo(self, server, case):
         rate = []

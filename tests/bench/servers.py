@@ -11,20 +11,25 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = os.path.join(HERE, "peers")
 START_DEADLINE = 10  # seconds
+KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+FLOORS = {"tcp": "floor", "udp": "loop"}  # what the others are compared with
+AGAIN = "-again"  # and what it is itself
 
 # name: (what builds it or None, what runs it, protocols, at most so many connections). {out} is the
 # program, {peers} the sources, {port} the port, {scratch} a directory for files of its own.
 SERVERS = {
     "floor": ("cc -O2 {peers}/floor.c -o {out}", "{out} {port}", "tcp", None),
     "floor-again": ("cc -O2 {peers}/floor.c -o {out}", "{out} {port}", "tcp", None),
+    "loop": ("cc -O2 {peers}/datagram_floor.c -o {out}", "{out} {port}", "udp", None),
+    "loop-again": ("cc -O2 {peers}/datagram_floor.c -o {out}", "{out} {port}", "udp", None),
     "batch-floor": ("cc -O2 {peers}/batch_floor.c -o {out} -luring", "{out} {port}", "tcp", None),
-    "libuv": ("cc -O2 {peers}/libuv.c -o {out} -luv", "{out} {port}", "tcp", None),
+    "libuv": ("cc -O2 {peers}/libuv.c -o {out} -luv", "{out} {port}", "tcp udp", None),
     "libevent": ("cc -O2 {peers}/libevent.c -o {out} -levent_core", "{out} {port}", "tcp", None),
-    "asio": ("c++ -O2 {peers}/asio.cpp -o {out} -pthread", "{out} {port}", "tcp", None),
+    "asio": ("c++ -O2 {peers}/asio.cpp -o {out} -pthread", "{out} {port}", "tcp udp", None),
     "io_uring": ("cc -O2 {peers}/uring.c -o {out} -luring", "{out} {port}", "tcp", None),
-    "go": ("go build -o {out} {peers}/echo.go", "{out} {port}", "tcp", None),
-    "node": (None, "node {peers}/echo.js {port}", "tcp", None),
-    "uvloop": (None, "/usr/bin/python3 -B {peers}/echo_uvloop.py {port}", "tcp", None),
+    "go": ("go build -o {out} {peers}/echo.go", "{out} {port}", "tcp udp", None),
+    "node": (None, "node {peers}/echo.js {port}", "tcp udp", None),
+    "uvloop": (None, "/usr/bin/python3 -B {peers}/echo_uvloop.py {port}", "tcp udp", None),
     "socat": (None, "socat TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,backlog=4096,nodelay PIPE", "tcp", 500),
     "ncat": (None, "ncat -4 --listen 127.0.0.1 {port} --keep-open --max-conns 1000 --exec /bin/cat", "tcp", 500),
     "xinetd": (None, "xinetd -dontfork -f {scratch}/xinetd.conf -pidfile {scratch}/pid", "tcp", 500),
@@ -59,9 +64,10 @@ class Missing(Exception):
     """A server that cannot be had here."""
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+def free_port(protocol):
+    with socket.socket(socket.AF_INET, KINDS[protocol]) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def process_clock(pid):
@@ -83,9 +89,9 @@ def children(pid):
 class Server:
     """One of them, running on its own core. A context manager."""
 
-    def __init__(self, build, name, core, protocol="tcp"):
+    def __init__(self, build, name, core, protocol):
         self.name = name
-        self.port = free_port()
+        self.port = free_port(protocol)
         self.scratch = tempfile.TemporaryDirectory()
         self.command = build.command(name, self.port, self.scratch.name)
         self.protocol = protocol
@@ -109,8 +115,9 @@ class Server:
 
     def _answers(self):
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as peer:
-                peer.settimeout(2)
+            with socket.socket(socket.AF_INET, KINDS[self.protocol]) as peer:
+                peer.settimeout(2 if self.protocol == "tcp" else 0.2)
+                peer.connect(("127.0.0.1", self.port))
                 peer.sendall(b"?")
                 return peer.recv(1) == b"?"
         except OSError:
@@ -175,7 +182,7 @@ class Build:
         return SERVERS[name][3] if name in SERVERS else None
 
     def speaks(self, name, protocol):
-        return protocol == "tcp" or name not in SERVERS
+        return name not in SERVERS or protocol in SERVERS[name][2].split()
 
     def command(self, name, port, scratch):
         template = self.more[name] if name in self.more else SERVERS[name][1]

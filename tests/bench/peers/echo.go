@@ -23,7 +23,26 @@ func echo(peer net.Conn) {
 	}
 }
 
+func echoDatagrams(address string) {
+	there, err := net.ResolveUDPAddr("udp4", address)
+	if err != nil {
+		panic(err)
+	}
+	socket, err := net.ListenUDP("udp4", there)
+	if err != nil {
+		panic(err)
+	}
+	socket.SetReadBuffer(4 << 20)
+	buffer := make([]byte, 64*1024)
+	for {
+		if n, peer, err := socket.ReadFromUDPAddrPort(buffer); err == nil {
+			socket.WriteToUDPAddrPort(buffer[:n], peer)
+		}
+	}
+}
+
 func main() {
+	go echoDatagrams("127.0.0.1:" + os.Args[1])
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Args[1])
 	if err != nil {
 		panic(err)

@@ -83,17 +83,34 @@ on_connection(uv_stream_t *listener, int status)
 	}
 }
 
+static void
+on_datagram(uv_udp_t *socket, ssize_t length, const uv_buf_t *from, const struct sockaddr *peer,
+        unsigned flags)
+{
+	uv_buf_t all = uv_buf_init(from->base, (unsigned)length);
+
+	(void)flags;
+	if (length >= 0 && peer)
+		uv_udp_try_send(socket, &all, 1, peer);
+}
+
 int
 main(int argc, char **argv)
 {
 	uv_loop_t *loop = uv_default_loop();
 	struct sockaddr_in address;
 	uv_tcp_t listener;
+	uv_udp_t datagrams;
+	int size = 4 << 20;
 
 	uv_ip4_addr("127.0.0.1", atoi(argc > 1 ? argv[1] : "0"), &address);
+	uv_udp_init(loop, &datagrams);
 	uv_tcp_init(loop, &listener);
-	if (uv_tcp_bind(&listener, (struct sockaddr *)&address, 0) ||
+	if (uv_udp_bind(&datagrams, (struct sockaddr *)&address, 0) ||
+	        uv_udp_recv_start(&datagrams, give_buffer, on_datagram) ||
+	        uv_tcp_bind(&listener, (struct sockaddr *)&address, 0) ||
 	        uv_listen((uv_stream_t *)&listener, BACKLOG, on_connection))
 		return 1;
+	uv_recv_buffer_size((uv_handle_t *)&datagrams, &size);
 	return uv_run(loop, UV_RUN_DEFAULT);
 }
