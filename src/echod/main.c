@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum exit_code {
@@ -18,17 +19,21 @@ enum exit_code {
 	EXIT_PRIVILEGE = 4, /* as systemd and LSB number it */
 };
 
-/* Without these, a socket would become 0, 1 or 2 and the log would go to a peer. */
+/*
+ * Without these, a connection would become 0, 1 or 2 and the log would go to a peer. Where there is
+ * no /dev/null, a socket without a peer refuses what is written to it.
+ */
 static void
 open_standard_files(void)
 {
 	int fd;
 
-	do
+	do {
 		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
+		if (fd < 0)
+			fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	} while ((unsigned)fd <= STDERR_FILENO); /* -1 ends it, too */
+	close(fd);
 }
 
 static void

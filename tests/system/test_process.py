@@ -153,6 +153,20 @@ class StandardFiles(unittest.TestCase):
         with harness.Daemon(wrapper=wrapper) as daemon, connect(daemon.tcp) as peer:
             self.assertEqual(echo(peer, b"x"), b"x")
 
+    def test_neither_is_there(self):
+        """Their numbers go to sockets that no peer will ever have."""
+        harness.require(os.geteuid() == 0, "only root may mount")
+        wrapper = ["unshare", "--mount", "/bin/sh", "-c",
+                   'mount -t tmpfs none /dev && exec "$@" <&- >&- 2>&-', "sh"]
+        with harness.Daemon("--log-connections", wrapper=wrapper, stderr=subprocess.DEVNULL) as daemon:
+            port = harness.wait_until(lambda: proc.bound_port(daemon.pid, "tcp"), "the listening socket")
+            with connect(port) as peer:
+                self.assertEqual(echo(peer, b"x"), b"x")
+            with open("/proc/net/unix", encoding="ascii") as table:
+                unix = {f"socket:[{line.split()[6]}]" for line in table if "Num" not in line}
+            for number in range(3):
+                self.assertIn(os.readlink(f"/proc/{daemon.pid}/fd/{number}"), unix)
+
 
 if __name__ == "__main__":
     harness.main()
