@@ -6,7 +6,7 @@
 #ifndef ECHOD_CONNECTION_H
 #define ECHOD_CONNECTION_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 #include "echod/io.h"
 #include "echod/pool.h"
 #include "echod/sources.h"

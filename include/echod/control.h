@@ -5,7 +5,7 @@
 #ifndef ECHOD_CONTROL_H
 #define ECHOD_CONTROL_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 
 #include <stdbool.h>
 #include <stdint.h>

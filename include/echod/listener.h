@@ -5,7 +5,7 @@
 #ifndef ECHOD_LISTENER_H
 #define ECHOD_LISTENER_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 #include "echod/options.h"
 
 #include <stdbool.h>

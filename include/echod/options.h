@@ -4,9 +4,9 @@
 #ifndef ECHOD_OPTIONS_H
 #define ECHOD_OPTIONS_H
 
-#include "echod/address.h"
-#include "echod/option_table.h"
-#include "echod/prefix.h"
+#include "echod/common/address.h"
+#include "echod/common/option_table.h"
+#include "echod/common/prefix.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
 #ifndef ECHOD_SOURCES_H
 #define ECHOD_SOURCES_H
 
-#include "echod/address.h"
-#include "echod/prefix.h"
+#include "echod/common/address.h"
+#include "echod/common/prefix.h"
 #include "echod/train.h"
 
 #include <stdint.h>

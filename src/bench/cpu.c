@@ -1,6 +1,6 @@
 #include "echod/bench/cpu.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 static uint64_t
 read_clock(clockid_t clock)

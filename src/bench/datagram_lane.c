@@ -4,8 +4,8 @@
  */
 #include "echod/bench/lane.h"
 
-#include "echod/clock.h"
-#include "echod/flight.h"
+#include "echod/common/clock.h"
+#include "echod/tools/inflight.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ struct datagram_batch {
 
 struct datagrams {
 	struct lane lane;
-	struct flight flight;
+	struct inflight inflight;
 	uint64_t begun; /* in an open loop: how many are due */
 	uint64_t sent;
 	size_t next; /* the slot to look at first for one that is free */
@@ -80,7 +80,7 @@ datagram_end(struct lane *lane)
 	lane->open = false;
 	ev_io_stop(lane->traffic->loop, &lane->io);
 	close(lane->io.fd);
-	flight_release(&datagrams_of(lane)->flight);
+	inflight_release(&datagrams_of(lane)->inflight);
 }
 
 static void
@@ -97,9 +97,9 @@ write_message(struct datagrams *datagrams, size_t i, uint64_t number)
 }
 
 static void
-give_up(struct datagrams *datagrams, struct flight_slot *slot)
+give_up(struct datagrams *datagrams, struct inflight_slot *slot)
 {
-	flight_give_up(&datagrams->flight, slot->number);
+	inflight_give_up(&datagrams->inflight, slot->number);
 	datagrams->lane.pending--;
 	traffic_lost(datagrams->lane.traffic, 1);
 }
@@ -109,16 +109,16 @@ give_up(struct datagrams *datagrams, struct flight_slot *slot)
 static size_t
 choose_slot(struct datagrams *datagrams)
 {
-	struct flight *flight = &datagrams->flight;
+	struct inflight *inflight = &datagrams->inflight;
 	size_t slot;
 
 	do {
 		slot = datagrams->next;
-		datagrams->next = slot + 1 == flight->capacity ? 0 : slot + 1;
-	} while (
-	        !datagrams->lane.traffic->open_loop && flight->slots[slot].state == FLIGHT_PENDING);
-	if (flight->slots[slot].state == FLIGHT_PENDING) /* we got behind the schedule */
-		give_up(datagrams, &flight->slots[slot]);
+		datagrams->next = slot + 1 == inflight->capacity ? 0 : slot + 1;
+	} while (!datagrams->lane.traffic->open_loop &&
+	         inflight->slots[slot].state == INFLIGHT_PENDING);
+	if (inflight->slots[slot].state == INFLIGHT_PENDING) /* we got behind the schedule */
+		give_up(datagrams, &inflight->slots[slot]);
 	return slot;
 }
 
@@ -129,7 +129,7 @@ count_sendable(const struct datagrams *datagrams)
 	uint64_t n = datagrams->begun - datagrams->sent;
 
 	if (!traffic->open_loop) {
-		n = traffic->depth - datagrams->flight.pending;
+		n = traffic->depth - datagrams->inflight.pending;
 		n = n < traffic->budget ? n : traffic->budget;
 		n = traffic->running ? n : 0;
 	}
@@ -147,10 +147,10 @@ note_sent(struct datagrams *datagrams, size_t n, uint64_t now_ns)
 		uint64_t started_ns =
 		        traffic->open_loop ? schedule_due_ns(&traffic->schedule, k) : now_ns;
 
-		flight_begin(&datagrams->flight, traffic->batch->slots[i], started_ns);
+		inflight_begin(&datagrams->inflight, traffic->batch->slots[i], started_ns);
 	}
 	if (traffic->open_loop) {
-		datagrams->next = datagrams->sent % datagrams->flight.capacity;
+		datagrams->next = datagrams->sent % datagrams->inflight.capacity;
 	} else {
 		datagrams->lane.pending += n;
 		traffic_begun(traffic, n);
@@ -171,7 +171,7 @@ flush(struct datagrams *datagrams)
 		for (size_t i = 0; i < n; i++) {
 			batch->slots[i] = choose_slot(datagrams);
 			write_message(
-			        datagrams, i, flight_next(&datagrams->flight, batch->slots[i]));
+			        datagrams, i, inflight_next(&datagrams->inflight, batch->slots[i]));
 		}
 		sent = sendmmsg(
 		        datagrams->lane.io.fd, batch->out_headers, (unsigned)n, MSG_DONTWAIT);
@@ -189,11 +189,11 @@ static void
 take(struct datagrams *datagrams, const unsigned char *bytes, size_t length, uint64_t now_ns)
 {
 	struct traffic *traffic = datagrams->lane.traffic;
-	struct flight *flight = &datagrams->flight;
+	struct inflight *inflight = &datagrams->inflight;
 	uint64_t key = length < PAYLOAD_KEY_SIZE ? 0 : payload_key_read(bytes);
 	uint64_t number = payload_key_number(key);
-	struct flight_slot *slot = flight_slot(flight, number);
-	enum flight_verdict verdict;
+	struct inflight_slot *slot = inflight_slot(inflight, number);
+	enum inflight_verdict verdict;
 
 	if (length != traffic->size || key != payload_key(datagrams->lane.index, number) ||
 	        payload_compare(&traffic->payload, payload_position(key), bytes + PAYLOAD_KEY_SIZE,
@@ -201,19 +201,19 @@ take(struct datagrams *datagrams, const unsigned char *bytes, size_t length, uin
 		traffic->counts.corrupted++;
 		return;
 	}
-	verdict = flight_settle(flight, number);
+	verdict = inflight_settle(inflight, number);
 	switch (verdict) {
-	case FLIGHT_AWAITED:
+	case INFLIGHT_AWAITED:
 		datagrams->lane.pending--;
 		traffic_echoed(traffic, slot->started_ns, now_ns, 1);
 		break;
-	case FLIGHT_LATE:
+	case INFLIGHT_LATE:
 		traffic->counts.late++;
 		break;
-	case FLIGHT_DUPLICATED:
+	case INFLIGHT_DUPLICATED:
 		traffic->counts.duplicated++;
 		break;
-	case FLIGHT_UNKNOWN:
+	case INFLIGHT_UNKNOWN:
 		traffic->counts.corrupted++;
 		break;
 	}
@@ -280,7 +280,7 @@ datagram_start(struct lane *lane, struct traffic *traffic, uint64_t index, int p
 	grow_receive_buffer(peer_fd, traffic);
 	ev_io_init(&lane->io, datagram_on_io, peer_fd, EV_READ);
 	ev_io_start(traffic->loop, &lane->io);
-	return flight_init(&datagrams->flight, traffic->capacity);
+	return inflight_init(&datagrams->inflight, traffic->capacity);
 }
 
 static void
@@ -302,12 +302,12 @@ static void
 datagram_tick(struct lane *lane, uint64_t now_ns)
 {
 	struct datagrams *datagrams = datagrams_of(lane);
-	struct flight *flight = &datagrams->flight;
+	struct inflight *inflight = &datagrams->inflight;
 
-	for (size_t i = 0; flight->pending > 0 && i < flight->capacity; i++) {
-		struct flight_slot *slot = &flight->slots[i];
+	for (size_t i = 0; inflight->pending > 0 && i < inflight->capacity; i++) {
+		struct inflight_slot *slot = &inflight->slots[i];
 
-		if (slot->state != FLIGHT_PENDING ||
+		if (slot->state != INFLIGHT_PENDING ||
 		        now_ns < slot->started_ns + lane->traffic->timeout_ns)
 			continue;
 		give_up(datagrams, slot);

@@ -1,6 +1,6 @@
 #include "echod/bench/report.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 #define CLEAR_LINE "\r\033[K"
 

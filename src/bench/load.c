@@ -1,7 +1,7 @@
 #include "echod/bench/load.h"
 
 #include "echod/bench/cpu.h"
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 #include <errno.h>
 #include <signal.h>

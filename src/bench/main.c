@@ -2,8 +2,8 @@
 #include "echod/bench/load.h"
 #include "echod/bench/options.h"
 #include "echod/bench/report.h"
-#include "echod/clock.h"
-#include "echod/resolver.h"
+#include "echod/common/clock.h"
+#include "echod/tools/resolver.h"
 
 #include <errno.h>
 #include <stdio.h>

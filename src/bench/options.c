@@ -1,6 +1,6 @@
 #include "echod/bench/options.h"
 
-#include "echod/payload.h"
+#include "echod/tools/payload.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 #include "echod/bench/schedule.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 /* Whole seconds and the rest apart, or the product would overflow after hours. */
 

@@ -1,6 +1,6 @@
 #include "echod/bench/source_range.h"
 
-#include "echod/units.h"
+#include "echod/common/units.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  */
 #include "echod/bench/lane.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>

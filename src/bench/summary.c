@@ -1,6 +1,6 @@
 #include "echod/bench/report.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "echod/client/flow.h"
 
-#include "echod/clock.h"
-#include "echod/reflection.h"
+#include "echod/common/clock.h"
+#include "echod/common/reflection.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ arm(struct ev_loop *loop, ev_timer *timer, double after_s)
 uint64_t
 flow_oldest_pending(struct flow *flow)
 {
-	while (flow->oldest < flow->begun && !flight_is_pending(&flow->flight, flow->oldest))
+	while (flow->oldest < flow->begun && !inflight_is_pending(&flow->inflight, flow->oldest))
 		flow->oldest++;
 	return flow->oldest;
 }
@@ -53,7 +53,7 @@ end(struct flow *flow)
 static void
 lose(struct flow *flow, uint64_t number, int error)
 {
-	flight_give_up(&flow->flight, number);
+	inflight_give_up(&flow->inflight, number);
 	flow->tally.lost++;
 	flow->plan->on_exchange(flow->plan->owner,
 	        &(struct exchange){
@@ -122,9 +122,9 @@ flow_go_on(struct flow *flow)
 		return;
 	if (flow->begun < flow->limit) {
 		/* a pause after an error, or a dead peer would be asked as fast as we can */
-		if (flow->plan->interval_ns == 0 && flow->flight.pending == 0)
+		if (flow->plan->interval_ns == 0 && flow->inflight.pending == 0)
 			arm(flow->plan->loop, &flow->pace, flow->error ? ERROR_PAUSE_S : 0.);
-	} else if (flow->flight.pending == 0) {
+	} else if (flow->inflight.pending == 0) {
 		say_goodbye(flow);
 	}
 }
@@ -132,15 +132,15 @@ flow_go_on(struct flow *flow)
 static void
 begin(struct flow *flow)
 {
-	size_t slot = flow->begun % flow->flight.capacity;
-	struct flight_slot *s = &flow->flight.slots[slot];
+	size_t slot = flow->begun % flow->inflight.capacity;
+	struct inflight_slot *s = &flow->inflight.slots[slot];
 
-	if (s->state == FLIGHT_PENDING) /* only after the whole process stood still */
+	if (s->state == INFLIGHT_PENDING) /* only after the whole process stood still */
 		lose(flow, s->number, 0);
 	flow->error = 0;
 	flow->begun++;
 	flow->tally.sent++;
-	flight_begin(&flow->flight, slot, clock_now_ns());
+	inflight_begin(&flow->inflight, slot, clock_now_ns());
 	if (!ev_is_active(&flow->deadline))
 		arm(flow->plan->loop, &flow->deadline, seconds(flow->plan->timeout_ns));
 	flow_send(flow);
@@ -237,7 +237,7 @@ flow_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 	}
 	/* armed for one that may be back by now: look for the oldest that is not */
 	while (flow_oldest_pending(flow) < flow->begun) {
-		uint64_t age_ns = now_ns - flight_slot(&flow->flight, flow->oldest)->started_ns;
+		uint64_t age_ns = now_ns - inflight_slot(&flow->inflight, flow->oldest)->started_ns;
 
 		if (age_ns < timeout_ns) {
 			arm(loop, timer, seconds(timeout_ns - age_ns));
@@ -280,8 +280,8 @@ flow_start(struct flow *flow, const struct flow_plan *plan, size_t index, double
 	ev_init(&flow->deadline, flow_on_deadline);
 	flow->io.data = flow->pace.data = flow->deadline.data = flow;
 	arm(plan->loop, &flow->pace, delay_s);
-	return flight_init(
-	        &flow->flight, 2 * pending > MIN_CAPACITY ? (size_t)(2 * pending) : MIN_CAPACITY);
+	return inflight_init(
+	        &flow->inflight, 2 * pending > MIN_CAPACITY ? (size_t)(2 * pending) : MIN_CAPACITY);
 }
 
 void
@@ -308,5 +308,5 @@ void
 flow_release(struct flow *flow)
 {
 	end(flow);
-	flight_release(&flow->flight);
+	inflight_release(&flow->inflight);
 }

@@ -1,7 +1,7 @@
 /* Where a flow's bytes cross into the kernel, and what comes back is told apart. */
 #include "echod/client/flow.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,24 +67,24 @@ report(struct flow *flow, struct exchange exchange)
 
 /* Unchanged it came back: in time, late, or once more. */
 static void
-take_echo(struct flow *flow, uint64_t number, enum flight_verdict verdict)
+take_echo(struct flow *flow, uint64_t number, enum inflight_verdict verdict)
 {
 	struct exchange exchange = {.number = number};
-	const struct flight_slot *slot = flight_slot(&flow->flight, number);
+	const struct inflight_slot *slot = inflight_slot(&flow->inflight, number);
 
 	if (slot->number == number)
 		exchange.rtt_ns = clock_now_ns() - slot->started_ns;
 	switch (verdict) {
-	case FLIGHT_AWAITED:
+	case INFLIGHT_AWAITED:
 		exchange.result = EXCHANGE_ECHOED;
 		exchange.reordered = tally_echo(&flow->tally, number, exchange.rtt_ns);
 		break;
-	case FLIGHT_LATE:
+	case INFLIGHT_LATE:
 		exchange.result = EXCHANGE_LATE;
 		flow->tally.late++;
 		break;
-	case FLIGHT_DUPLICATED:
-	case FLIGHT_UNKNOWN:
+	case INFLIGHT_DUPLICATED:
+	case INFLIGHT_UNKNOWN:
 		exchange.result = EXCHANGE_DUPLICATED;
 		flow->tally.duplicated++;
 		break;
@@ -131,7 +131,7 @@ take_piece(struct flow *flow, const unsigned char *bytes, size_t length)
 	if (flow->in_offset < size)
 		return;
 
-	enum flight_verdict verdict = flight_settle(&flow->flight, flow->in_number);
+	enum inflight_verdict verdict = inflight_settle(&flow->inflight, flow->in_number);
 	if (flow->in_same == size)
 		take_echo(flow, flow->in_number, verdict);
 	else
@@ -194,10 +194,10 @@ take_datagram(struct flow *flow, const unsigned char *bytes, size_t length)
 		bool again = number == flow->begun; /* without a key, and none is pending */
 
 		take_echo(flow, again ? number - 1 : number,
-		        again ? FLIGHT_DUPLICATED : flight_settle(&flow->flight, number));
+		        again ? INFLIGHT_DUPLICATED : inflight_settle(&flow->inflight, number));
 	} else {
-		if (number != EXCHANGE_NO_NUMBER && flight_is_pending(&flow->flight, number))
-			flight_settle(&flow->flight, number);
+		if (number != EXCHANGE_NO_NUMBER && inflight_is_pending(&flow->inflight, number))
+			inflight_settle(&flow->inflight, number);
 		else
 			number = EXCHANGE_NO_NUMBER;
 		take_corrupted(flow, number, length, same);

@@ -1,6 +1,6 @@
 #include "echod/client/options.h"
 
-#include "echod/reflection.h"
+#include "echod/common/reflection.h"
 
 #include <netinet/in.h>
 #include <stdio.h>

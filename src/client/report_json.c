@@ -1,6 +1,6 @@
 #include "echod/client/report.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 #include <json-c/json.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "echod/client/report.h"
 
-#include "echod/clock.h"
-#include "echod/reflection.h"
+#include "echod/common/clock.h"
+#include "echod/common/reflection.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "echod/client/session.h"
 
-#include "echod/clock.h"
-#include "echod/resolver.h"
+#include "echod/common/clock.h"
+#include "echod/tools/resolver.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
-#include "echod/address.h"
+#include "echod/common/address.h"
 
-#include "echod/units.h"
+#include "echod/common/units.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
-#include "echod/option_table.h"
+#include "echod/common/option_table.h"
 
-#include "echod/units.h"
+#include "echod/common/units.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,7 +1,7 @@
-#include "echod/prefix.h"
+#include "echod/common/prefix.h"
 
-#include "echod/address.h"
-#include "echod/units.h"
+#include "echod/common/address.h"
+#include "echod/common/units.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

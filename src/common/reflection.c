@@ -1,4 +1,4 @@
-#include "echod/reflection.h"
+#include "echod/common/reflection.h"
 
 enum {
 	PRIVILEGED_PORTS = 1024,

@@ -1,4 +1,4 @@
-#include "echod/units.h"
+#include "echod/common/units.h"
 
 #include <errno.h>
 #include <stddef.h>

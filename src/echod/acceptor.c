@@ -1,7 +1,7 @@
 #include "echod/acceptor.h"
 
 #include "echod/bucket.h"
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 #include "echod/log.h"
 #include "echod/loop.h"
 

@@ -1,6 +1,6 @@
 #include "echod/bucket.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 struct bucket_rule
 bucket_rule(uint64_t rate, uint64_t burst)

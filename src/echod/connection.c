@@ -1,6 +1,6 @@
 #include "echod/connection.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 #include "echod/log.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "echod/datagram.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 #include "echod/control.h"
 #include "echod/log.h"
 #include "echod/loop.h"

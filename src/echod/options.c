@@ -1,7 +1,7 @@
 #include "echod/options.h"
 
-#include "echod/reflection.h"
-#include "echod/units.h"
+#include "echod/common/reflection.h"
+#include "echod/common/units.h"
 
 #include <errno.h>
 #include <stdio.h>

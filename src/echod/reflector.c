@@ -1,6 +1,6 @@
 #include "echod/reflector.h"
 
-#include "echod/reflection.h"
+#include "echod/common/reflection.h"
 
 void
 reflector_ports_refuse(struct reflector_ports *ports, uint16_t port)

@@ -1,7 +1,7 @@
 #include "echod/service.h"
 
-#include "echod/address.h"
-#include "echod/clock.h"
+#include "echod/common/address.h"
+#include "echod/common/clock.h"
 #include "echod/log.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 #include "echod/sources.h"
 
 #include "echod/bucket.h"
+#include "echod/common/reflection.h"
 #include "echod/pool.h"
-#include "echod/reflection.h"
 
 #include <errno.h>
 #include <sodium.h>

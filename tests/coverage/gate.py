@@ -9,7 +9,7 @@ import harness
 import test_io_ways
 
 ROOT, BUILD = os.environ["ROOT"], os.environ["BUILD"]
-MEASURED = ("src/echod", "src/common")
+MEASURED = ("src/echod", "src/common", "src/tools")
 NOT_BUILT = "src/echod/batch_none.c"  # where there is no liburing
 
 

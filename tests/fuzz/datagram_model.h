@@ -7,7 +7,7 @@
 
 #include "control_messages.h"
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 #include "echod/options.h"
 #include "echod/stats.h"
 

@@ -2,8 +2,8 @@
  * what it says bit by bit. */
 #include "fuzz.h"
 
-#include "echod/address.h"
-#include "echod/prefix.h"
+#include "echod/common/address.h"
+#include "echod/common/prefix.h"
 
 #include <errno.h>
 #include <sys/un.h>

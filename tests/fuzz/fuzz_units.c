@@ -1,7 +1,7 @@
 /* Any text as a count, a time and a size, beside arithmetic that has room for every result. */
 #include "fuzz.h"
 
-#include "echod/units.h"
+#include "echod/common/units.h"
 
 #include <errno.h>
 

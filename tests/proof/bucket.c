@@ -6,7 +6,7 @@
  */
 #include "echod/bucket.h"
 
-/* <echod/clock.h> without the clock, which is the kernel's: the caller brings the time. */
+/* <echod/common/clock.h> without the clock, which is the kernel's: the caller brings the time. */
 #define ECHOD_CLOCK_H
 #define NS_PER_S UINT64_C(1000000000)
 

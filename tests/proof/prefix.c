@@ -1,11 +1,11 @@
 /*
  * What is proven of src/common/prefix.c: a prefix holds exactly the addresses that share its bits.
  */
-#include "echod/prefix.h"
+#include "echod/common/prefix.h"
 
 #include "addresses.h"
-#include "echod/address.h"
-#include "echod/units.h"
+#include "echod/common/address.h"
+#include "echod/common/units.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 
 #include "addresses.h"
 
-#include "echod/reflection.h"
+#include "echod/common/reflection.h"
 
 /* CERT CA-1996-01, CVE-2024-2169: what answers whatever reaches it. */
 /*@ predicate port_is_dangerous(integer port) =

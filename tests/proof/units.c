@@ -1,7 +1,7 @@
 /*
  * What is proven of src/common/units.c: the number is what the text says, or there is an error.
  */
-#include "echod/units.h"
+#include "echod/common/units.h"
 
 #include <errno.h>
 #include <string.h>

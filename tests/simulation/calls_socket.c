@@ -11,7 +11,7 @@
 #include "udp.h"
 #include "waiting.h"
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 
 #include <fcntl.h>
 #include <linux/sock_diag.h>

@@ -5,7 +5,7 @@
 #ifndef ECHOD_SIMULATION_PARCEL_H
 #define ECHOD_SIMULATION_PARCEL_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 #ifndef ECHOD_SIMULATION_STREAM_H
 #define ECHOD_SIMULATION_STREAM_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -21,14 +21,15 @@ FLOORS = (
     ("pool", "ring", "batch", "stats", "log"),
     ("bucket", "control", "option_table", "prefix", "resolver", "dial"),
     ("address",),
-    ("units", "clock", "flight", "payload", "reflection", "train"),
+    ("units", "clock", "inflight", "payload", "reflection", "train"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/)?(\w+)\.h[>"]', re.M)
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/(?:common/|tools/)?)?(\w+)\.h[>"]', re.M)
 
 
 def room_files():
-    for folder in ("include/echod", "src/echod", "src/common"):
+    for folder in ("include/echod", "include/echod/common", "include/echod/tools", "src/echod",
+                   "src/common", "src/tools"):
         for name in sorted(os.listdir(os.path.join(SOURCES, folder))):
             if name.endswith((".c", ".h")):
                 yield os.path.join(folder, name)

@@ -5,7 +5,7 @@
 #ifndef ECHOD_TEST_DOORS_H
 #define ECHOD_TEST_DOORS_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 #include "echod/listener.h"
 
 #include <stdbool.h>

@@ -4,7 +4,7 @@
 #ifndef ECHOD_TEST_FAKE_CLOCK_H
 #define ECHOD_TEST_FAKE_CLOCK_H
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 /* Every clock's time. Begins at some seconds, so that nothing mistakes 0 for the past. */
 extern uint64_t fake_clock_ns;

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

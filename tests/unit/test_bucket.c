@@ -1,7 +1,7 @@
 #include "test.h"
 
 #include "echod/bucket.h"
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 
 static void
 burst_then_rate(void **state)

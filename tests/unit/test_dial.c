@@ -1,7 +1,7 @@
 /* On real sockets; the source port that the kernel chose is what the test says. */
 #include "test.h"
 
-#include "echod/dial.h"
+#include "echod/tools/dial.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>

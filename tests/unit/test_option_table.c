@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/option_table.h"
+#include "echod/common/option_table.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/payload.h"
+#include "echod/tools/payload.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/prefix.h"
+#include "echod/common/prefix.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

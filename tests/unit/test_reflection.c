@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/reflection.h"
+#include "echod/common/reflection.h"
 
 static void
 every_port(void **state)

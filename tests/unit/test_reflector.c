@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/reflection.h"
+#include "echod/common/reflection.h"
 #include "echod/reflector.h"
 
 #include <arpa/inet.h>

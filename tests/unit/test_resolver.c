@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/resolver.h"
+#include "echod/tools/resolver.h"
 
 #include <netdb.h>
 #include <string.h>

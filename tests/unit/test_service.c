@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/clock.h"
+#include "echod/common/clock.h"
 #include "echod/service.h"
 
 #include <errno.h>

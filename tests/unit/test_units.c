@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/units.h"
+#include "echod/common/units.h"
 
 #include <errno.h>
 

@@ -7,7 +7,7 @@
 
 #include "echod/bench/histogram.h"
 #include "echod/bench/source_range.h"
-#include "echod/dial.h"
+#include "echod/tools/dial.h"
 
 #include <ev.h>
 #include <stddef.h>

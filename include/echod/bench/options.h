@@ -3,7 +3,7 @@
 #define ECHOD_BENCH_OPTIONS_H
 
 #include "echod/bench/source_range.h"
-#include "echod/option_table.h"
+#include "echod/common/option_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 #ifndef ECHOD_BENCH_SOURCE_RANGE_H
 #define ECHOD_BENCH_SOURCE_RANGE_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 
 #include <stdint.h>
 

@@ -6,7 +6,7 @@
 
 #include "echod/bench/histogram.h"
 #include "echod/bench/schedule.h"
-#include "echod/payload.h"
+#include "echod/tools/payload.h"
 
 #include <ev.h>
 #include <stdbool.h>

@@ -9,8 +9,8 @@
 
 #include "echod/client/message.h"
 #include "echod/client/tally.h"
-#include "echod/dial.h"
-#include "echod/flight.h"
+#include "echod/tools/dial.h"
+#include "echod/tools/inflight.h"
 
 #include <ev.h>
 #include <stdbool.h>
@@ -81,7 +81,7 @@ struct flow {
 
 	ev_io io;
 	ev_timer pace, deadline;
-	struct flight flight;
+	struct inflight inflight;
 	uint64_t limit;  /* how many exchanges there will be */
 	uint64_t begun;  /* how many there were */
 	uint64_t oldest; /* none below is pending */

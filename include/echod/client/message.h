@@ -6,7 +6,7 @@
 #ifndef ECHOD_CLIENT_MESSAGE_H
 #define ECHOD_CLIENT_MESSAGE_H
 
-#include "echod/payload.h"
+#include "echod/tools/payload.h"
 
 #include <stdbool.h>
 #include <stddef.h>

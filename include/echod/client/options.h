@@ -2,7 +2,7 @@
 #ifndef ECHOD_CLIENT_OPTIONS_H
 #define ECHOD_CLIENT_OPTIONS_H
 
-#include "echod/option_table.h"
+#include "echod/common/option_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>

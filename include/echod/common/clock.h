@@ -2,8 +2,8 @@
  * The one clock that durations are measured with: CLOCK_MONOTONIC (clock_gettime(2)), which the
  * administrator cannot set.
  */
-#ifndef ECHOD_CLOCK_H
-#define ECHOD_CLOCK_H
+#ifndef ECHOD_COMMON_CLOCK_H
+#define ECHOD_COMMON_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>

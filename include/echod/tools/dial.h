@@ -1,10 +1,10 @@
 /*
  * Sockets that go out to a peer: non-blocking, from an address and a port that can be chosen.
  */
-#ifndef ECHOD_DIAL_H
-#define ECHOD_DIAL_H
+#ifndef ECHOD_TOOLS_DIAL_H
+#define ECHOD_TOOLS_DIAL_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,10 +2,10 @@
  * From the name of a host to its addresses. Blocks as long as the system's resolver does: not for
  * inside a loop.
  */
-#ifndef ECHOD_RESOLVER_H
-#define ECHOD_RESOLVER_H
+#ifndef ECHOD_TOOLS_RESOLVER_H
+#define ECHOD_TOOLS_RESOLVER_H
 
-#include "echod/address.h"
+#include "echod/common/address.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-#include "echod/dial.h"
+#include "echod/tools/dial.h"
 
-#include "echod/reflection.h"
+#include "echod/common/reflection.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>

@@ -1,8 +1,8 @@
 /*
  * Socket addresses: from text, to text, and the questions that more than one module asks of them.
  */
-#ifndef ECHOD_ADDRESS_H
-#define ECHOD_ADDRESS_H
+#ifndef ECHOD_COMMON_ADDRESS_H
+#define ECHOD_COMMON_ADDRESS_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

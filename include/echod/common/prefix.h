@@ -1,8 +1,8 @@
 /*
  * A range of IP addresses in CIDR notation (RFC 4632; RFC 4291, 2.3). Pure.
  */
-#ifndef ECHOD_PREFIX_H
-#define ECHOD_PREFIX_H
+#ifndef ECHOD_COMMON_PREFIX_H
+#define ECHOD_COMMON_PREFIX_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

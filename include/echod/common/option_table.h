@@ -2,8 +2,8 @@
  * Command lines from one table: the help, the checks and the defaults of every option have this one
  * source. getopt_long(3) does the splitting.
  */
-#ifndef ECHOD_OPTION_TABLE_H
-#define ECHOD_OPTION_TABLE_H
+#ifndef ECHOD_COMMON_OPTION_TABLE_H
+#define ECHOD_COMMON_OPTION_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * services of which a forged datagram could make an endless conversation (CERT CA-1996-01,
  * CVE-2024-2169).
  */
-#ifndef ECHOD_REFLECTION_H
-#define ECHOD_REFLECTION_H
+#ifndef ECHOD_COMMON_REFLECTION_H
+#define ECHOD_COMMON_REFLECTION_H
 
 #include <stdbool.h>
 #include <stdint.h>

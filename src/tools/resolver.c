@@ -1,4 +1,4 @@
-#include "echod/resolver.h"
+#include "echod/tools/resolver.h"
 
 #include <netdb.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * -EINVAL (not such a number) or -ERANGE (too large for its type) and stores nothing. No sign, no
  * white space, no locale.
  */
-#ifndef ECHOD_UNITS_H
-#define ECHOD_UNITS_H
+#ifndef ECHOD_COMMON_UNITS_H
+#define ECHOD_COMMON_UNITS_H
 
 #include <stdint.h>
 

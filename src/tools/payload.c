@@ -1,4 +1,4 @@
-#include "echod/payload.h"
+#include "echod/tools/payload.h"
 
 #include <endian.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * A window of random bytes repeats for ever with a period that is prime, so that neither a lost
  * block nor a shifted one looks right. A position in it is a number of bytes and never runs out.
  */
-#ifndef ECHOD_PAYLOAD_H
-#define ECHOD_PAYLOAD_H
+#ifndef ECHOD_TOOLS_PAYLOAD_H
+#define ECHOD_TOOLS_PAYLOAD_H
 
 #include <stdbool.h>
 #include <stddef.h>
