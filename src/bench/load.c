@@ -320,7 +320,7 @@ load_init(struct load *load, const struct bench_options *options, const struct a
 	memset(load, 0, sizeof(*load));
 	load->options = options;
 	load->to = *to;
-	load->kind = options->udp ? &datagram_lane : &stream_lane;
+	load->kind = options->target.udp ? &datagram_lane : &stream_lane;
 	load->traffic.loop = ev_default_loop(EVFLAG_AUTO);
 	if (!load->traffic.loop)
 		return -ENOSYS;
@@ -334,7 +334,7 @@ load_init(struct load *load, const struct bench_options *options, const struct a
 	if (!load->lanes)
 		return -ENOMEM;
 	load->opener.loop = load->traffic.loop;
-	load->opener.dial = (struct dial){.to = *to, .datagram = options->udp};
+	load->opener.dial = (struct dial){.to = *to, .datagram = options->target.udp};
 	load->opener.sources = options->sources;
 	load->opener.wanted = options->connections;
 	load->opener.timeout_ns = load->traffic.timeout_ns;

@@ -3,15 +3,13 @@
 #include "echod/bench/options.h"
 #include "echod/bench/report.h"
 #include "echod/common/clock.h"
-#include "echod/tools/resolver.h"
+#include "echod/tools/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { MAX_ADDRESSES = 64 };
 
 enum exit_code {
 	EXIT_CLEAN = 0,
@@ -76,7 +74,7 @@ run(struct load *load, const struct bench_options *options, const struct address
 	if (!error)
 		return report(load);
 	snprintf(what, sizeof(what), "connect to %s", address_format(to, peer, sizeof(peer)));
-	fail(what, report_reason(error));
+	fail(what, reason_of(error));
 	return NOT_CONNECTED;
 }
 
@@ -84,15 +82,13 @@ run(struct load *load, const struct bench_options *options, const struct address
 static enum exit_code
 try_each(struct load *load, const struct bench_options *options)
 {
-	int family = options->ipv4 ? AF_INET : options->ipv6 ? AF_INET6 : AF_UNSPEC;
-	struct address addresses[MAX_ADDRESSES];
+	struct address addresses[TOOL_MAX_ADDRESSES];
 	size_t n;
-	const char *problem = resolver_find(
-	        options->host, (uint16_t)options->port, family, addresses, MAX_ADDRESSES, &n);
+	const char *problem = tool_target_resolve(&options->target, addresses, &n);
 	enum exit_code code = NOT_CONNECTED;
 
 	if (problem)
-		return fail(options->host, problem);
+		return fail(options->target.host, problem);
 	for (size_t i = 0; i < n && code == NOT_CONNECTED; i++) {
 		code = run(load, options, &addresses[i]);
 		load_release(load);
@@ -104,23 +100,15 @@ int
 main(int argc, char **argv)
 {
 	struct bench_options options;
+	enum option_outcome outcome;
 	struct load *load;
 	enum exit_code code;
 	char problem[256];
 	uint64_t unused;
 
-	switch (bench_options_read(&options, argc, argv, problem, sizeof(problem))) {
-	case OPTIONS_SHOWN:
-		return EXIT_CLEAN;
-	case OPTIONS_WRONG:
-		fprintf(stderr, "echod-bench: %s (see echod-bench --help)\n", problem);
-		return EXIT_USAGE;
-	case OPTIONS_FAILED:
-		fprintf(stderr, "echod-bench: %s\n", problem);
-		return EXIT_USAGE;
-	case OPTIONS_READ:
-		break;
-	}
+	outcome = bench_options_read(&options, argc, argv, problem, sizeof(problem));
+	if (outcome != OPTIONS_READ)
+		return tool_options_explain("echod-bench", outcome, problem);
 	if (options.stats_pid > 0 && cpu_of_ns((pid_t)options.stats_pid, &unused) < 0)
 		return fail("--stats-pid", "no such process");
 	load = malloc(sizeof(*load));

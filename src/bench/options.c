@@ -6,7 +6,6 @@
 
 enum {
 	DURATION_MS = 10000,
-	MAX_DATAGRAM = 65527,
 	MAX_IN_FLIGHT = 1 << 26, /* what is kept in memory about them stays within 2 GiB */
 };
 
@@ -28,7 +27,7 @@ set_sources(void *options, const char *text)
 	.kind = OPTION_TIME, .argument = "TIME", .min = (low), .max = DAY_MS, OFFSET(field)
 
 static const struct option_spec specs[] = {
-        {.name = "udp", .letter = 'u', FLAG(udp), .help = "datagrams, no TCP connections"},
+        TOOL_TARGET_ROWS(struct bench_options, target),
         {.name = "connections",
                 .letter = 'c',
                 COUNT(connections, 1000000),
@@ -70,17 +69,6 @@ static const struct option_spec specs[] = {
                 TIME(timeout_ms, 1),
                 .preset = "2s",
                 .help = "a connection or a datagram that takes longer is lost"},
-        {.name = "port",
-                .letter = 'p',
-                .kind = OPTION_COUNT,
-                .argument = "PORT",
-                .preset = "50007",
-                .min = 1,
-                .max = UINT16_MAX,
-                OFFSET(port),
-                .help = "the peer's port"},
-        {.name = "ipv4", .letter = '4', FLAG(ipv4), .help = "only IPv4 addresses of HOST"},
-        {.name = "ipv6", .letter = '6', FLAG(ipv6), .help = "only IPv6 addresses of HOST"},
         {.name = "source",
                 .kind = OPTION_CALL,
                 .argument = "ADDRESSES",
@@ -117,13 +105,11 @@ check(const struct bench_options *o, char *problem, size_t size)
 {
 	uint64_t in_flight = o->rate ? o->rate / 1000 * o->timeout_ms : o->depth * o->connections;
 
-	if (o->ipv4 && o->ipv6)
-		snprintf(problem, size, "--ipv6: not together with --ipv4");
-	else if (o->udp && (o->size < PAYLOAD_KEY_SIZE || o->size > MAX_DATAGRAM))
+	if (o->target.udp && (o->size < PAYLOAD_KEY_SIZE || o->size > TOOL_MAX_IPV6_DATAGRAM))
 		snprintf(problem, size,
 		        "--size=%u: must be from %d to %d bytes over UDP, where each message "
 		        "carries its number",
-		        (unsigned)o->size, PAYLOAD_KEY_SIZE, MAX_DATAGRAM);
+		        (unsigned)o->size, PAYLOAD_KEY_SIZE, TOOL_MAX_IPV6_DATAGRAM);
 	else if (in_flight > MAX_IN_FLIGHT && o->rate)
 		snprintf(problem, size, "--rate: must be at most %d messages in --timeout",
 		        MAX_IN_FLIGHT);
@@ -135,25 +121,18 @@ check(const struct bench_options *o, char *problem, size_t size)
 enum option_outcome
 bench_options_read(struct bench_options *options, int argc, char **argv, char *problem, size_t size)
 {
-	enum option_outcome outcome;
 	uint64_t given;
-	int host;
+	enum option_outcome outcome;
 
 	*options = (struct bench_options){0};
-	outcome = option_table_read(
-	        &bench_option_table, argc, argv, options, &given, &host, problem, size);
+	outcome = tool_options_read(
+	        &bench_option_table, argc, argv, options, &options->target, &given, problem, size);
 	if (outcome != OPTIONS_READ)
 		return outcome;
 	*problem = '\0';
-	if (host >= argc)
-		snprintf(problem, size, "HOST is missing");
-	else if (argc - host > 1)
-		snprintf(problem, size, "%s: one HOST at a time", argv[host + 1]);
-	else
-		check(options, problem, size);
+	check(options, problem, size);
 	if (*problem)
 		return OPTIONS_WRONG;
-	options->host = argv[host];
 	if (options->duration_ms == 0 && options->total == 0)
 		options->duration_ms = DURATION_MS;
 	return OPTIONS_READ;

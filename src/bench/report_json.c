@@ -1,5 +1,7 @@
 #include "echod/bench/report.h"
 
+#include "echod/tools/reason.h"
+
 #include <json-c/json.h>
 #include <string.h>
 
@@ -64,9 +66,9 @@ add_setting(struct json_object *root, const struct load *load)
 	const struct bench_options *o = load->options;
 	char peer[ADDRESS_TEXT_SIZE];
 
-	add_text(root, "host", o->host);
+	add_text(root, "host", o->target.host);
 	add_text(root, "address", address_format(&load->to, peer, sizeof(peer)));
-	add_text(root, "protocol", o->udp ? "udp" : "tcp");
+	add_text(root, "protocol", o->target.udp ? "udp" : "tcp");
 	add_count(root, "size_bytes", o->size);
 	if (o->rate > 0)
 		add_count(root, "rate", o->rate);
@@ -84,9 +86,9 @@ add_connections(struct json_object *root, const struct load *load)
 	add_count(connections, "failed", load->opener.failed);
 	add_count(connections, "broken", load->traffic.n_broken);
 	if (load->opener.error)
-		add_text(connections, "error", report_reason(load->opener.error));
+		add_text(connections, "error", reason_of(load->opener.error));
 	else if (load->traffic.trouble)
-		add_text(connections, "error", report_reason(load->traffic.trouble));
+		add_text(connections, "error", reason_of(load->traffic.trouble));
 }
 
 static void

@@ -1,6 +1,7 @@
 #include "echod/bench/report.h"
 
 #include "echod/common/reflection.h"
+#include "echod/tools/reason.h"
 
 #include <netinet/in.h>
 
@@ -27,8 +28,9 @@ print_head(const struct load *load, FILE *file)
 	char peer[ADDRESS_TEXT_SIZE];
 
 	fprintf(file, "%s over %s: %zu %s, %llu bytes a message, ",
-	        address_format(&load->to, peer, sizeof(peer)), o->udp ? "UDP" : "TCP",
-	        load->n_lanes, o->udp ? "sockets" : "connections", (unsigned long long)o->size);
+	        address_format(&load->to, peer, sizeof(peer)), o->target.udp ? "UDP" : "TCP",
+	        load->n_lanes, o->target.udp ? "sockets" : "connections",
+	        (unsigned long long)o->size);
 	if (o->rate > 0)
 		fprintf(file, "%llu messages a second due (open loop)\n\n",
 		        (unsigned long long)o->rate);
@@ -63,13 +65,13 @@ print_faults(const struct load *load, FILE *file)
 	fputc('\n', file);
 	if (load->opener.failed > 0)
 		fprintf(file, "  %llu connections failed, the first: %s\n",
-		        (unsigned long long)load->opener.failed, report_reason(load->opener.error));
+		        (unsigned long long)load->opener.failed, reason_of(load->opener.error));
 	if (load->traffic.n_broken > 0)
 		fprintf(file, "  %zu connections broke off\n", load->traffic.n_broken);
 	if (load->traffic.trouble)
 		fprintf(file, "  %llu errors on the way, the first: %s\n",
 		        (unsigned long long)load->traffic.n_troubles,
-		        report_reason(load->traffic.trouble));
+		        reason_of(load->traffic.trouble));
 }
 
 static bool
@@ -91,7 +93,7 @@ print_notes(const struct load *load, const struct summary *s, FILE *file)
 		fputs("  note: limited by echod-bench itself, which had less than a tenth of its "
 		      "core to spare\n",
 		        file);
-	if (load->options->udp && c->lost > 0 && !is_loopback(&load->to) &&
+	if (load->options->target.udp && c->lost > 0 && !is_loopback(&load->to) &&
 	        (double)c->sent / s->seconds > REFLECTION_RATE)
 		fprintf(file,
 		        "  note: echod answers a source at most %d datagrams (or %d bytes of each) "

@@ -2,25 +2,7 @@
 
 #include "echod/common/clock.h"
 
-#include <errno.h>
-#include <string.h>
-
 #define LIMIT 0.9
-
-const char *
-report_reason(int error)
-{
-	switch (error) {
-	case -EPIPE:
-		return "closed by the peer";
-	case -EBADMSG:
-		return "more came back than was sent";
-	case -EADDRNOTAVAIL:
-		return "no free source port (--source=ADDRESSES brings more)";
-	default:
-		return strerror(-error);
-	}
-}
 
 struct summary
 summary_make(const struct load *load)

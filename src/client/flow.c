@@ -6,10 +6,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum {
-	MIN_CAPACITY = 64, /* how many numbers are remembered, to know a duplicate */
-};
-
 #define ERROR_PAUSE_S  1.0
 #define ENDING_LIMIT_S 1.0
 
@@ -28,14 +24,6 @@ arm(struct ev_loop *loop, ev_timer *timer, double after_s)
 	ev_timer_start(loop, timer);
 }
 
-uint64_t
-flow_oldest_pending(struct flow *flow)
-{
-	while (flow->oldest < flow->begun && !inflight_is_pending(&flow->inflight, flow->oldest))
-		flow->oldest++;
-	return flow->oldest;
-}
-
 static void
 end(struct flow *flow)
 {
@@ -51,99 +39,132 @@ end(struct flow *flow)
 }
 
 static void
-lose(struct flow *flow, uint64_t number, int error)
+finish(struct flow *flow)
 {
-	inflight_give_up(&flow->inflight, number);
-	flow->tally.lost++;
-	flow->plan->on_exchange(flow->plan->owner,
-	        &(struct exchange){
-	                .flow = flow, .number = number, .result = EXCHANGE_LOST, .error = error});
-}
-
-static void
-lose_all(struct flow *flow, int error)
-{
-	while (flow_oldest_pending(flow) < flow->begun)
-		lose(flow, flow->oldest, error);
-}
-
-void
-flow_finish(struct flow *flow)
-{
-	lose_all(flow, flow->error);
+	exchanges_lose_all(&flow->exchanges, flow->error);
 	end(flow);
 	flow->plan->on_end(flow->plan->owner, flow);
 }
 
-void
-flow_fail(struct flow *flow, int error)
-{
-	bool first = flow->tally.echoed == 0 && flow->tally.corrupted == 0;
-
-	if (flow->state == FLOW_ENDING) { /* all was said: how the peer leaves does not matter */
-		flow_finish(flow);
-		return;
-	}
-	flow->error = error;
-	if (!flow->plan->dial.datagram || flow->state == FLOW_CONNECTING) {
-		flow_finish(flow);
-	} else if (first && flow->plan->give_way) {
-		end(flow);
-		flow->opened = false;
-		flow->plan->on_end(flow->plan->owner, flow);
-	} else {
-		/* the peer's host said so for all that are on their way; the next may fare better
-		 */
-		lose_all(flow, error);
-		flow_go_on(flow);
-	}
-}
-
-/* All is said. A peer that echoes ends its side when we end ours; what it sends before is surplus.
- */
+/* Everything is back. A peer that echoes answers our FIN with its own; what it sends before that is
+ * surplus. */
 static void
-say_goodbye(struct flow *flow)
+close_gracefully(struct flow *flow)
 {
 	double wait_s = seconds(flow->plan->timeout_ns);
 
 	ev_timer_stop(flow->plan->loop, &flow->pace);
 	if (flow->plan->dial.datagram || shutdown(flow->peer_fd, SHUT_WR) < 0) {
-		flow_finish(flow);
+		finish(flow);
 		return;
 	}
 	flow->state = FLOW_ENDING;
 	arm(flow->plan->loop, &flow->deadline, wait_s < ENDING_LIMIT_S ? wait_s : ENDING_LIMIT_S);
 }
 
-void
-flow_go_on(struct flow *flow)
+static void
+go_on(struct flow *flow)
 {
 	if (flow->state != FLOW_OPEN)
 		return;
-	if (flow->begun < flow->limit) {
-		/* a pause after an error, or a dead peer would be asked as fast as we can */
-		if (flow->plan->interval_ns == 0 && flow->inflight.pending == 0)
+	if (flow->exchanges.begun < flow->limit) {
+		/* after an error a pause: an absent peer is not to be flooded */
+		if (flow->plan->interval_ns == 0 && flow->exchanges.inflight.pending == 0)
 			arm(flow->plan->loop, &flow->pace, flow->error ? ERROR_PAUSE_S : 0.);
-	} else if (flow->inflight.pending == 0) {
-		say_goodbye(flow);
+	} else if (flow->exchanges.inflight.pending == 0) {
+		close_gracefully(flow);
+	}
+}
+
+static void
+fail(struct flow *flow, int error)
+{
+	bool first = flow->exchanges.tally.echoed == 0 && flow->exchanges.tally.corrupted == 0;
+
+	if (flow->state == FLOW_ENDING) { /* all is back: any close will do */
+		finish(flow);
+		return;
+	}
+	flow->error = error;
+	if (!flow->plan->dial.datagram || flow->state == FLOW_CONNECTING) {
+		finish(flow);
+	} else if (first && flow->plan->give_way) {
+		end(flow);
+		flow->opened = false;
+		flow->plan->on_end(flow->plan->owner, flow);
+	} else {
+		/* the peer's host refuses all that are in flight; later ones may be accepted */
+		exchanges_lose_all(&flow->exchanges, error);
+		go_on(flow);
+	}
+}
+
+static bool
+is_no_error(int error)
+{
+	return error == EAGAIN || error == EINTR;
+}
+
+static void
+send_pending(struct flow *flow)
+{
+	struct exchanges *exchanges = &flow->exchanges;
+	int events = EV_READ;
+
+	while (exchanges->out_number < exchanges->begun) {
+		size_t length = exchanges_next_bytes(exchanges, flow->plan->scratch);
+		ssize_t sent = send(flow->peer_fd, flow->plan->scratch, length, MSG_NOSIGNAL);
+
+		if (sent < 0 && is_no_error(errno)) {
+			events |= EV_WRITE;
+			break;
+		}
+		if (sent < 0) {
+			int error = -errno;
+
+			/* a datagram is not sent again */
+			exchanges->out_number = exchanges->begun;
+			fail(flow, error);
+			break;
+		}
+		exchanges_sent(exchanges, (size_t)sent);
+	}
+	if (flow->state != FLOW_ENDED && flow->io.events != events) {
+		ev_io_stop(flow->plan->loop, &flow->io);
+		ev_io_set(&flow->io, flow->peer_fd, events);
+		ev_io_start(flow->plan->loop, &flow->io);
+	}
+}
+
+static void
+receive(struct flow *flow)
+{
+	unsigned char *bytes = flow->plan->scratch;
+	ssize_t received = recv(flow->peer_fd, bytes, EXCHANGE_SCRATCH_SIZE, 0);
+
+	if (received < 0) {
+		if (!is_no_error(errno))
+			fail(flow, -errno);
+	} else if (flow->plan->dial.datagram) {
+		exchanges_take_datagram(&flow->exchanges, bytes, (size_t)received);
+		go_on(flow);
+	} else if (received == 0) {
+		fail(flow, -EPIPE);
+	} else if (exchanges_take_stream(&flow->exchanges, bytes, (size_t)received)) {
+		go_on(flow);
+	} else {
+		finish(flow);
 	}
 }
 
 static void
 begin(struct flow *flow)
 {
-	size_t slot = flow->begun % flow->inflight.capacity;
-	struct inflight_slot *s = &flow->inflight.slots[slot];
-
-	if (s->state == INFLIGHT_PENDING) /* only after the whole process stood still */
-		lose(flow, s->number, 0);
 	flow->error = 0;
-	flow->begun++;
-	flow->tally.sent++;
-	inflight_begin(&flow->inflight, slot, clock_now_ns());
+	exchanges_begin(&flow->exchanges);
 	if (!ev_is_active(&flow->deadline))
 		arm(flow->plan->loop, &flow->deadline, seconds(flow->plan->timeout_ns));
-	flow_send(flow);
+	send_pending(flow);
 }
 
 static void
@@ -197,7 +218,7 @@ open_socket(struct flow *flow)
 	flow->started_ns = clock_now_ns();
 	flow->peer_fd = dial_open(&dial);
 	if (flow->peer_fd < 0) {
-		flow_fail(flow, flow->peer_fd);
+		fail(flow, flow->peer_fd);
 		return;
 	}
 	ev_io_set(&flow->io, flow->peer_fd, dial.datagram ? EV_READ : EV_WRITE);
@@ -216,7 +237,7 @@ flow_on_pace(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	if (flow->state == FLOW_WAITING)
 		open_socket(flow);
-	else if (flow->begun < flow->limit)
+	else if (flow->exchanges.begun < flow->limit)
 		begin(flow);
 }
 
@@ -224,28 +245,29 @@ static void
 flow_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct flow *flow = timer->data;
+	struct exchanges *exchanges = &flow->exchanges;
 	uint64_t now_ns = clock_now_ns(), timeout_ns = flow->plan->timeout_ns;
 
 	(void)revents;
 	if (flow->state == FLOW_CONNECTING) {
-		flow_fail(flow, -ETIMEDOUT);
+		fail(flow, -ETIMEDOUT);
 		return;
 	}
 	if (flow->state == FLOW_ENDING) {
-		flow_finish(flow);
+		finish(flow);
 		return;
 	}
-	/* armed for one that may be back by now: look for the oldest that is not */
-	while (flow_oldest_pending(flow) < flow->begun) {
-		uint64_t age_ns = now_ns - inflight_slot(&flow->inflight, flow->oldest)->started_ns;
+	/* armed for one that may be back by now: find the oldest that is not */
+	while (exchanges_oldest_pending(exchanges) < exchanges->begun) {
+		uint64_t age_ns = exchanges_age_ns(exchanges, now_ns);
 
 		if (age_ns < timeout_ns) {
 			arm(loop, timer, seconds(timeout_ns - age_ns));
 			return;
 		}
-		lose(flow, flow->oldest, 0);
+		exchanges_lose(exchanges, exchanges->oldest, 0);
 	}
-	flow_go_on(flow);
+	go_on(flow);
 }
 
 static void
@@ -258,15 +280,15 @@ flow_on_io(struct ev_loop *loop, ev_io *io, int revents)
 		int error = dial_result(flow->peer_fd);
 
 		if (error)
-			flow_fail(flow, error);
+			fail(flow, error);
 		else
 			flow_on_open(flow);
 		return;
 	}
 	if (revents & EV_WRITE)
-		flow_send(flow);
+		send_pending(flow);
 	if (flow->state != FLOW_ENDED && (revents & EV_READ))
-		flow_receive(flow);
+		receive(flow);
 }
 
 int
@@ -275,13 +297,17 @@ flow_start(struct flow *flow, const struct flow_plan *plan, size_t index, double
 	uint64_t pending = plan->interval_ns ? plan->timeout_ns / plan->interval_ns + 2 : 1;
 
 	*flow = (struct flow){.plan = plan, .index = index, .limit = plan->count, .peer_fd = -1};
+	flow->exchanges = (struct exchanges){.flow = index,
+	        .message = plan->message,
+	        .scratch = plan->scratch + EXCHANGE_SCRATCH_SIZE,
+	        .owner = plan->owner,
+	        .on_exchange = plan->on_exchange};
 	ev_init(&flow->io, flow_on_io);
 	ev_init(&flow->pace, flow_on_pace);
 	ev_init(&flow->deadline, flow_on_deadline);
 	flow->io.data = flow->pace.data = flow->deadline.data = flow;
 	arm(plan->loop, &flow->pace, delay_s);
-	return inflight_init(
-	        &flow->inflight, 2 * pending > MIN_CAPACITY ? (size_t)(2 * pending) : MIN_CAPACITY);
+	return exchanges_init(&flow->exchanges, pending);
 }
 
 void
@@ -291,8 +317,8 @@ flow_stop(struct flow *flow)
 		flow_abort(flow);
 		return;
 	}
-	flow->limit = flow->begun;
-	flow_go_on(flow);
+	flow->limit = flow->exchanges.begun;
+	go_on(flow);
 }
 
 void
@@ -301,12 +327,12 @@ flow_abort(struct flow *flow)
 	if (flow->state == FLOW_ENDED)
 		return;
 	flow->error = -ECANCELED;
-	flow_finish(flow);
+	finish(flow);
 }
 
 void
 flow_release(struct flow *flow)
 {
 	end(flow);
-	inflight_release(&flow->inflight);
+	exchanges_release(&flow->exchanges);
 }

@@ -10,28 +10,20 @@ int
 main(int argc, char **argv)
 {
 	struct client_options options;
+	enum option_outcome outcome;
 	struct session *session;
 	char problem[256];
 	int result;
 
-	switch (client_options_read(&options, argc, argv, problem, sizeof(problem))) {
-	case OPTIONS_SHOWN:
-		return EXIT_SUCCESS;
-	case OPTIONS_WRONG:
-		fprintf(stderr, "echod-client: %s (see echod-client --help)\n", problem);
-		return SESSION_ERROR;
-	case OPTIONS_FAILED:
-		fprintf(stderr, "echod-client: %s\n", problem);
-		return SESSION_ERROR;
-	case OPTIONS_READ:
-		break;
-	}
+	outcome = client_options_read(&options, argc, argv, problem, sizeof(problem));
+	if (outcome != OPTIONS_READ)
+		return tool_options_explain("echod-client", outcome, problem);
 	session = malloc(sizeof(*session));
 	if (!session) {
 		perror("echod-client");
 		return SESSION_ERROR;
 	}
-	setvbuf(stdout, NULL, _IOLBF, 0); /* a line at a time, for who watches through a pipe */
+	setvbuf(stdout, NULL, _IOLBF, 0); /* by lines, for readers of a pipe */
 	result = (int)session_run(session, &options, options.json ? &json_report : &text_report);
 	free(session);
 	if (fflush(stdout) != 0 || ferror(stdout)) {

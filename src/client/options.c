@@ -7,7 +7,6 @@
 #include <string.h>
 
 enum {
-	MAX_DATAGRAM = 65527,
 	MAX_PENDING = 65536,
 };
 
@@ -53,10 +52,7 @@ static const struct option_spec specs[] = {
                 .letter = 'c',
                 COUNT(count, 1, UINT32_MAX),
                 .help = "go on like ping, for so many exchanges"},
-        {.name = "udp", .letter = 'u', FLAG(udp), .help = "datagrams, no TCP connection"},
-        {.name = "port", .letter = 'p', PORT(port), .preset = "50007", .help = "the peer's port"},
-        {.name = "ipv4", .letter = '4', FLAG(ipv4), .help = "only IPv4 addresses of HOST"},
-        {.name = "ipv6", .letter = '6', FLAG(ipv6), .help = "only IPv6 addresses of HOST"},
+        TOOL_TARGET_ROWS(struct client_options, target),
         {.name = "timeout",
                 .letter = 'W',
                 TIME(timeout_ms, 1),
@@ -68,7 +64,7 @@ static const struct option_spec specs[] = {
                 COUNT(dscp, 0, 63),
                 .preset = "0",
                 .help = "the packets' differentiated services codepoint"},
-        {.name = "json", FLAG(json), .help = "for machines: a JSON object a line"},
+        {.name = "json", .letter = 'J', FLAG(json), .help = "for machines: a JSON object a line"},
         {.name = "quiet", .letter = 'q', FLAG(quiet), .help = "no line an exchange"},
 };
 
@@ -88,18 +84,17 @@ check(const struct client_options *o, char *problem, size_t size)
 {
 	unsigned long long n = o->size;
 
-	if (o->ipv4 && o->ipv6)
-		snprintf(problem, size, "--ipv6: not together with --ipv4");
-	else if (!o->udp && o->size == 0)
+	if (!o->target.udp && o->size == 0)
 		snprintf(problem, size, "%s: must not be empty over TCP",
 		        o->message ? "--message=" : "--size=0");
-	else if (o->udp && o->size > MAX_DATAGRAM)
+	else if (o->target.udp && o->size > TOOL_MAX_IPV6_DATAGRAM)
 		snprintf(problem, size, "--size=%llu: must be at most %d bytes over UDP", n,
-		        MAX_DATAGRAM);
+		        TOOL_MAX_IPV6_DATAGRAM);
 	else if (o->source_port + o->flows - 1 > UINT16_MAX)
 		snprintf(problem, size, "--source-port=%u: leaves less than %u ports for --sweep",
 		        (unsigned)o->source_port, (unsigned)o->flows);
-	else if (o->udp && o->source_port > 0 && reflection_port_refused((uint16_t)o->source_port))
+	else if (o->target.udp && o->source_port > 0 &&
+	         reflection_port_refused((uint16_t)o->source_port))
 		snprintf(problem, size, "--source-port=%u: echo services do not answer this port",
 		        (unsigned)o->source_port);
 	else if (o->interval_ms > 0 && o->timeout_ms / o->interval_ms > MAX_PENDING)
@@ -135,25 +130,19 @@ enum option_outcome
 client_options_read(
         struct client_options *options, int argc, char **argv, char *problem, size_t size)
 {
-	enum option_outcome outcome;
 	uint64_t given;
-	int host;
+	enum option_outcome outcome;
 
 	*options = (struct client_options){0};
-	outcome = option_table_read(
-	        &client_option_table, argc, argv, options, &given, &host, problem, size);
+	outcome = tool_options_read(
+	        &client_option_table, argc, argv, options, &options->target, &given, problem, size);
 	if (outcome != OPTIONS_READ)
 		return outcome;
 	*problem = '\0';
-	if (host >= argc)
-		snprintf(problem, size, "HOST is missing");
-	else if (argc - host > 1)
-		snprintf(problem, size, "%s: one HOST at a time", argv[host + 1]);
-	else if (is_given(given, MESSAGE) && is_given(given, SIZE))
+	if (is_given(given, MESSAGE) && is_given(given, SIZE)) {
 		snprintf(problem, size, "--message: not together with --size");
-	if (*problem)
 		return OPTIONS_WRONG;
-	options->host = argv[host];
+	}
 	complete(options, given);
 	check(options, problem, size);
 	return *problem ? OPTIONS_WRONG : OPTIONS_READ;

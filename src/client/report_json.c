@@ -1,6 +1,7 @@
 #include "echod/client/report.h"
 
 #include "echod/common/clock.h"
+#include "echod/tools/reason.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -71,7 +72,7 @@ on_exchange(const struct session *session, const struct exchange *e)
 	if (session->options->quiet)
 		return;
 	line = begin("exchange");
-	json_object_object_add(line, "flow", number(e->flow->index + 1));
+	json_object_object_add(line, "flow", number(e->flow + 1));
 	json_object_object_add(
 	        line, "seq", e->number == EXCHANGE_NO_NUMBER ? NULL : number(e->number + 1));
 	json_object_object_add(line, "result", json_object_new_string(results[e->result]));
@@ -80,8 +81,7 @@ on_exchange(const struct session *session, const struct exchange *e)
 	if (e->reordered)
 		json_object_object_add(line, "reordered", json_object_new_boolean(true));
 	if (e->error)
-		json_object_object_add(
-		        line, "reason", json_object_new_string(session_reason(e->error)));
+		json_object_object_add(line, "reason", json_object_new_string(reason_of(e->error)));
 	if (e->result == EXCHANGE_CORRUPTED) {
 		json_object_object_add(line, "received_bytes", number(e->length));
 		json_object_object_add(line, "right_bytes", number(e->same));
@@ -118,12 +118,12 @@ print_flow(const struct session *session, const struct flow *flow)
 	json_object_object_add(line, "flow", number(flow->index + 1));
 	if (flow->opened)
 		add_address(line, "source", &flow->source);
-	if (flow->opened && !session->options->udp)
+	if (flow->opened && !session->options->target.udp)
 		json_object_object_add(line, "connect_ms", ms((double)flow->connect_ns));
 	if (flow->error)
 		json_object_object_add(
-		        line, "reason", json_object_new_string(session_reason(flow->error)));
-	add_tally(line, &flow->tally);
+		        line, "reason", json_object_new_string(reason_of(flow->error)));
+	add_tally(line, &flow->exchanges.tally);
 	print(line);
 }
 
@@ -136,9 +136,10 @@ on_end(const struct session *session)
 
 	for (size_t i = 0; i < o->flows; i++)
 		print_flow(session, &session->flows[i]);
-	json_object_object_add(line, "host", json_object_new_string(o->host));
+	json_object_object_add(line, "host", json_object_new_string(o->target.host));
 	add_address(line, "address", &session->plan.dial.to);
-	json_object_object_add(line, "protocol", json_object_new_string(o->udp ? "udp" : "tcp"));
+	json_object_object_add(
+	        line, "protocol", json_object_new_string(o->target.udp ? "udp" : "tcp"));
 	json_object_object_add(line, "size_bytes", number(o->size));
 	add_tally(line, &tally);
 	print(line);

@@ -2,6 +2,7 @@
 
 #include "echod/common/clock.h"
 #include "echod/common/reflection.h"
+#include "echod/tools/reason.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -51,13 +52,13 @@ static void
 on_open(const struct session *session, const struct flow *flow)
 {
 	const struct client_options *o = session->options;
-	bool first = session->n_ended == 0 && flow->tally.sent == 0 && flow->index == 0;
+	bool first = session->n_ended == 0 && flow->exchanges.tally.sent == 0 && flow->index == 0;
 
 	if (!o->series || o->sweep || !first)
 		return;
-	printf("ECHO %s (%s) over %s, %zu bytes an exchange", o->host, peer(session),
-	        o->udp ? "UDP" : "TCP", session->message.size);
-	if (!o->udp)
+	printf("ECHO %s (%s) over %s, %zu bytes an exchange", o->target.host, peer(session),
+	        o->target.udp ? "UDP" : "TCP", session->message.size);
+	if (!o->target.udp)
 		printf(", connected in %.3f ms", ms((double)flow->connect_ns));
 	putchar('\n');
 }
@@ -70,7 +71,7 @@ print_trouble(FILE *out, const struct session *session, const struct exchange *e
 
 	fputs(e->result == EXCHANGE_LOST ? "lost: " : "corrupted: ", out);
 	if (e->result == EXCHANGE_LOST && e->error)
-		fprintf(out, "%s\n", session_reason(e->error));
+		fprintf(out, "%s\n", reason_of(e->error));
 	else if (e->result == EXCHANGE_LOST)
 		fprintf(out, "no echo within %g s\n", (double)session->options->timeout_ms / 1000.);
 	else if (e->length != size)
@@ -148,7 +149,7 @@ print_times(const struct tally *t)
 static bool
 flow_is_bad(const struct flow *flow)
 {
-	return !flow->opened || !tally_is_clean(&flow->tally);
+	return !flow->opened || !tally_is_clean(&flow->exchanges.tally);
 }
 
 static void
@@ -158,13 +159,13 @@ print_flows(const struct session *session)
 	        "corrupted", "min", "avg", "max");
 	for (size_t i = 0; i < session->options->flows; i++) {
 		const struct flow *flow = &session->flows[i];
-		const struct tally *t = &flow->tally;
+		const struct tally *t = &flow->exchanges.tally;
 		char source[ADDRESS_TEXT_SIZE];
 
 		if (session->options->quiet && !flow_is_bad(flow))
 			continue;
 		if (!flow->opened) {
-			printf("%6zu  %s\n", i + 1, session_reason(flow->error));
+			printf("%6zu  %s\n", i + 1, reason_of(flow->error));
 			continue;
 		}
 		printf("%6zu  %-24s %8llu %8llu %9llu", i + 1,
@@ -209,7 +210,7 @@ hint_at_rate(const struct session *session, const struct tally *t)
 	bool loopback = address_as_ipv4(to, &ipv4) ? ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET
 	                                           : IN6_IS_ADDR_LOOPBACK(&to->in6.sin6_addr);
 
-	if (session->options->udp && t->lost > 0 && rate > REFLECTION_RATE && !loopback)
+	if (session->options->target.udp && t->lost > 0 && rate > REFLECTION_RATE && !loopback)
 		printf("note: echod answers a source at most %d datagrams (or %d bytes of each) a "
 		       "second unless its --udp-rate says otherwise; these were %.0f\n",
 		        REFLECTION_RATE, REFLECTION_UNIT, rate);
@@ -228,7 +229,8 @@ on_end(const struct session *session)
 		print_flows(session);
 	for (size_t i = 0; i < o->flows; i++)
 		bad += flow_is_bad(&session->flows[i]);
-	printf("--- %s (%s) over %s ---\n", o->host, peer(session), o->udp ? "UDP" : "TCP");
+	printf("--- %s (%s) over %s ---\n", o->target.host, peer(session),
+	        o->target.udp ? "UDP" : "TCP");
 	if (o->sweep)
 		printf("%llu flows, %zu of them not clean; ", (unsigned long long)o->flows, bad);
 	printf("%llu sent, %llu echoed, %llu lost (%.3g %%), %llu corrupted, %llu duplicated, "
@@ -240,11 +242,11 @@ on_end(const struct session *session)
 	if (t.late > 0)
 		printf(" (%llu of the lost came late)", (unsigned long long)t.late);
 	putchar('\n');
-	if (!o->udp)
+	if (!o->target.udp)
 		print_connect_time(session);
 	if (t.echoed > 0)
 		print_times(&t);
-	else if (!o->udp)
+	else if (!o->target.udp)
 		puts("no rtt");
 	hint_at_rate(session, &t);
 }

@@ -1,7 +1,7 @@
 #include "echod/client/session.h"
 
 #include "echod/common/clock.h"
-#include "echod/tools/resolver.h"
+#include "echod/tools/reason.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,19 +12,6 @@
 
 #define STAGGER_S 0.001 /* between the starts of two flows: a burst would lose by itself */
 
-const char *
-session_reason(int error)
-{
-	switch (error) {
-	case -EPIPE:
-		return "closed by the peer";
-	case -ECANCELED:
-		return "stopped";
-	default:
-		return strerror(-error);
-	}
-}
-
 char *
 session_explain(const struct session *session, const struct flow *flow, char *text, size_t size)
 {
@@ -32,10 +19,10 @@ session_explain(const struct session *session, const struct flow *flow, char *te
 
 	address_format(&session->plan.dial.to, peer, sizeof(peer));
 	snprintf(text, size, "%s %s: %s",
-	        flow->opened            ? "exchange with"
-	        : session->options->udp ? "send to"
-	                                : "connect to",
-	        peer, session_reason(flow->error));
+	        flow->opened                   ? "exchange with"
+	        : session->options->target.udp ? "send to"
+	                                       : "connect to",
+	        peer, reason_of(flow->error));
 	return text;
 }
 
@@ -44,7 +31,7 @@ static bool
 ended_early(const struct flow *flow)
 {
 	return flow->error != 0 && flow->error != -ECANCELED &&
-	       (!flow->opened || flow->begun < flow->limit);
+	       (!flow->opened || flow->exchanges.begun < flow->limit);
 }
 
 static void
@@ -132,7 +119,7 @@ plan(struct session *session)
 	session->plan = (struct flow_plan){
 	        .loop = EV_DEFAULT,
 	        .message = &session->message,
-	        .dial = {.datagram = o->udp, .dscp = (uint8_t)o->dscp},
+	        .dial = {.datagram = o->target.udp, .dscp = (uint8_t)o->dscp},
 	        .source_port = (uint16_t)o->source_port,
 	        .count = o->count,
 	        .interval_ns = o->interval_ms * NS_PER_MS,
@@ -171,17 +158,15 @@ enum session_outcome
 session_run(
         struct session *session, const struct client_options *options, const struct report *report)
 {
-	int family = options->ipv4 ? AF_INET : options->ipv6 ? AF_INET6 : AF_UNSPEC;
 	const char *problem;
 	enum session_outcome result;
 
 	memset(session, 0, sizeof(*session));
 	session->options = options;
 	session->report = report;
-	problem = resolver_find(options->host, (uint16_t)options->port, family, session->addresses,
-	        SESSION_MAX_ADDRESSES, &session->n_addresses);
+	problem = tool_target_resolve(&options->target, session->addresses, &session->n_addresses);
 	if (problem)
-		return fail(options->host, problem);
+		return fail(options->target.host, problem);
 	plan(session);
 	if (!session->plan.loop)
 		return fail("event loop", "cannot be made");
@@ -213,6 +198,6 @@ session_tally(const struct session *session)
 	struct tally sum = {0};
 
 	for (size_t i = 0; i < session->options->flows; i++)
-		tally_add(&sum, &session->flows[i].tally);
+		tally_add(&sum, &session->flows[i].exchanges.tally);
 	return sum;
 }

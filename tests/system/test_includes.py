@@ -19,9 +19,10 @@ FLOORS = (
     ("options",),
     ("ring_pool", "turn", "batch_none", "loop", "signals"),
     ("pool", "ring", "batch", "stats", "log"),
-    ("bucket", "control", "option_table", "prefix", "resolver", "dial"),
+    ("tool_options",),
+    ("bucket", "control", "option_table", "prefix", "resolver", "dial", "histogram_text"),
     ("address",),
-    ("units", "clock", "inflight", "payload", "reflection", "train"),
+    ("units", "clock", "inflight", "payload", "histogram", "reason", "reflection", "train"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/(?:common/|tools/)?)?(\w+)\.h[>"]', re.M)

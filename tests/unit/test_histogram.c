@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/bench/histogram.h"
+#include "echod/tools/histogram.h"
 
 #include <errno.h>
 #include <math.h>

@@ -5,9 +5,9 @@
 #ifndef ECHOD_BENCH_OPENER_H
 #define ECHOD_BENCH_OPENER_H
 
-#include "echod/bench/histogram.h"
 #include "echod/bench/source_range.h"
 #include "echod/tools/dial.h"
+#include "echod/tools/histogram.h"
 
 #include <ev.h>
 #include <stddef.h>

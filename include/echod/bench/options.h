@@ -3,15 +3,14 @@
 #define ECHOD_BENCH_OPTIONS_H
 
 #include "echod/bench/source_range.h"
-#include "echod/common/option_table.h"
+#include "echod/tools/tool_options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct bench_options {
-	const char *host;
-	uint64_t port;
+	struct tool_target target;
 	uint64_t connections;
 	uint64_t size;        /* bytes a message */
 	uint64_t depth;       /* messages in flight a connection, in a closed loop */
@@ -22,7 +21,7 @@ struct bench_options {
 	uint64_t stats_pid; /* 0: none */
 	struct source_range sources;
 	const char *histogram_file; /* NULL: none */
-	bool ipv4, ipv6, udp, json;
+	bool json;
 };
 
 extern const struct option_table bench_option_table;

@@ -20,9 +20,6 @@ struct summary {
 
 struct summary summary_make(const struct load *load);
 
-/* The words for an error of a lane or of a connection. */
-const char *report_reason(int error);
-
 void report_text(const struct load *load, const struct summary *summary, FILE *file);
 
 /* One JSON object (RFC 8259). */

@@ -4,8 +4,8 @@
 #ifndef ECHOD_BENCH_TRAFFIC_H
 #define ECHOD_BENCH_TRAFFIC_H
 
-#include "echod/bench/histogram.h"
 #include "echod/bench/schedule.h"
+#include "echod/tools/histogram.h"
 #include "echod/tools/payload.h"
 
 #include <ev.h>

@@ -2,22 +2,22 @@
 #ifndef ECHOD_CLIENT_OPTIONS_H
 #define ECHOD_CLIENT_OPTIONS_H
 
-#include "echod/common/option_table.h"
+#include "echod/tools/tool_options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct client_options {
-	const char *host;
+	struct tool_target target;
 	const char *message; /* NULL: size bytes of a pattern */
 	uint64_t size;       /* bytes, the message's too */
 	uint64_t count;      /* exchanges a flow; UINT64_MAX: until stopped */
 	uint64_t interval_ms, timeout_ms;
-	uint64_t port, source_port; /* source_port 0: any */
+	uint64_t source_port; /* 0: any */
 	uint64_t dscp;
 	uint64_t flows; /* from as many source ports */
-	bool ipv4, ipv6, udp, json, quiet;
+	bool json, quiet;
 	bool series; /* more than the one exchange */
 	bool sweep;
 };

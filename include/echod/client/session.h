@@ -8,8 +8,6 @@
 #include "echod/client/flow.h"
 #include "echod/client/options.h"
 
-enum { SESSION_MAX_ADDRESSES = 64 };
-
 /* Exit codes, as ping's. */
 enum session_outcome {
 	SESSION_CLEAN = 0,   /* all came back once and unchanged */
@@ -29,10 +27,10 @@ struct report {
 struct session {
 	const struct client_options *options;
 	const struct report *report;
-	struct address addresses[SESSION_MAX_ADDRESSES];
+	struct address addresses[TOOL_MAX_ADDRESSES];
 	size_t n_addresses, attempt; /* the one in use */
 	struct message message;
-	unsigned char scratch[2 * FLOW_SCRATCH_SIZE];
+	unsigned char scratch[2 * EXCHANGE_SCRATCH_SIZE];
 	struct flow_plan plan;
 	struct flow *flows; /* options->flows of them */
 	size_t n_ended;
@@ -54,8 +52,5 @@ struct tally session_tally(const struct session *session);
 /* In words: "connect to [::1]:50007: Connection refused". Returns text. */
 char *session_explain(
         const struct session *session, const struct flow *flow, char *text, size_t size);
-
-/* The words for an error of a flow. */
-const char *session_reason(int error);
 
 #endif

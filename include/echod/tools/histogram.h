@@ -2,8 +2,8 @@
  * How often each value came up, in buckets that grow with the value: 128 between every two powers
  * of two, so that no value read from it is more than 1/128 (0.8 %) off. Values below 256 are exact.
  */
-#ifndef ECHOD_BENCH_HISTOGRAM_H
-#define ECHOD_BENCH_HISTOGRAM_H
+#ifndef ECHOD_TOOLS_HISTOGRAM_H
+#define ECHOD_TOOLS_HISTOGRAM_H
 
 #include <stddef.h>
 #include <stdint.h>

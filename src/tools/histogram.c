@@ -1,4 +1,4 @@
-#include "echod/bench/histogram.h"
+#include "echod/tools/histogram.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* A histogram as text: for plotters, and for the eye. */
-#include "echod/bench/histogram.h"
+#include "echod/tools/histogram.h"
 
 #include <errno.h>
 #include <math.h>
