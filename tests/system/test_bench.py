@@ -1,3 +1,4 @@
+# ctest: uncounted unfiltered
 """echod-bench: what it counts is what happened."""
 import json
 import mmap

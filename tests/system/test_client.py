@@ -1,3 +1,4 @@
+# ctest: root uncounted unfiltered
 """echod-client against the daemon, against peers that lie, and against nobody."""
 import json
 import os

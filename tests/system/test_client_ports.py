@@ -1,3 +1,4 @@
+# ctest: uncounted unfiltered
 """The ports that echod-client comes from, in a network of its own, where all are known to be free."""
 import harness
 from liars import DatagramPeer

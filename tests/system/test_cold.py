@@ -1,3 +1,4 @@
+# ctest: release
 """What was needed once is given back. Release only: sanitizers keep memory."""
 import unittest
 

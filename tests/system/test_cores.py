@@ -1,3 +1,4 @@
+# ctest: release
 """A core dump holds nothing that peers have sent. Release only: sanitizers leave no cores.
 
 What is left out of a core is what madvise(2) has marked with MADV_DONTDUMP ("dd" in proc(5), smaps).

@@ -1,3 +1,4 @@
+# ctest: seconds=600 uncounted
 """A path that loses, doubles, delays and reorders packets; and a flood of forged SYNs."""
 import ipaddress
 import threading

@@ -1,3 +1,4 @@
+# ctest: seconds=600 uncounted
 """Peers that mean harm, one kind after the other, beside clients that must be served all the while."""
 import errno
 import re

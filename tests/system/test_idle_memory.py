@@ -1,3 +1,4 @@
+# ctest: release
 """19,000 connections at once, and what an idle one costs. Release only: sanitizers cost memory."""
 import unittest
 

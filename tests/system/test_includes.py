@@ -1,3 +1,4 @@
+# ctest: seconds=60 unfiltered
 """Dependencies point downwards: no room of the house includes one above it or beside it."""
 import os
 import re

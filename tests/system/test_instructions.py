@@ -1,3 +1,4 @@
+# ctest: release unfiltered
 """User instructions an echo, libev and libc included, counted by callgrind. Release only.
 
 The count of 600 rounds less that of 100, over the echoes between: what start and end cost falls out.

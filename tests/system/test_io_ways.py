@@ -1,3 +1,4 @@
+# ctest: unfiltered
 """--io: the way that is chosen, and what it does in the kernel."""
 import ctypes
 import os

@@ -1,3 +1,4 @@
+# ctest: uncounted
 """The lecture's exchange: what goes over the wire, and with whom else both ends get along."""
 import os
 import re

@@ -1,3 +1,4 @@
+# ctest: direct
 """Limits: newcomers wait, nobody is turned away who could be served, and nothing spins."""
 import os
 import resource

@@ -1,3 +1,4 @@
+# ctest: seconds=60 uncounted unfiltered
 """The man pages: they name the options that --help names, with the same values and defaults."""
 import os
 import re

@@ -1,3 +1,4 @@
+# ctest: seconds=600 uncounted
 """tests/bench/nc-sessions: what it says is so."""
 import os
 import re

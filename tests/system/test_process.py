@@ -1,3 +1,4 @@
+# ctest: seconds=600 root
 """What happens to the process: it is stopped, signals rain on it, its standard files are missing."""
 import contextlib
 import itertools

@@ -1,3 +1,4 @@
+# ctest: direct
 """SIGTERM and SIGINT drain; SIGHUP and SIGUSR1 only speak."""
 import fcntl
 import os

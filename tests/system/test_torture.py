@@ -1,3 +1,4 @@
+# ctest: seconds=900 release unfiltered
 """Every system call of the daemon fails: tests/system/torture.py says how."""
 import collections
 import errno

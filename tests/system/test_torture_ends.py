@@ -1,3 +1,4 @@
+# ctest: seconds=60 unfiltered
 """Two ends of the daemon that only a refused system call brings about (strace). test_torture.py goes through all of them,
 but takes minutes and the release build."""
 import os

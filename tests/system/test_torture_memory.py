@@ -1,3 +1,4 @@
+# ctest: unsanitized unfiltered
 """Each allocation of the daemon fails: this one alone, or all from it on. Release only: sanitizers have an allocator
 of their own. (That mmap(2) fails is a matter of test_torture.py.)"""
 import collections

@@ -1,3 +1,4 @@
+# ctest: uncounted unfiltered
 """docs/tutorial.md: each command is run, in a network of its own, and prints what the page says."""
 import os
 import re

@@ -1,3 +1,4 @@
+# ctest: refused
 """What the UDP echo does not answer: refused in silence, and counted by reason. Real packets, two hosts."""
 import socket
 import unittest

@@ -1,3 +1,4 @@
+# ctest: release refused
 """The system calls of datagrams, below strace: how few they are, and what when one is refused. Release only."""
 import socket
 import unittest

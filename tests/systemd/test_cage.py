@@ -1,3 +1,4 @@
+# ctest: container root
 """The cage of echod.service: what somebody who has taken over the daemon can still do in it."""
 import os
 import unittest

@@ -1,3 +1,4 @@
+# ctest: container root
 """The firewall rules that are shipped, before the installed service: closed first, then open, and nothing else opened.
 
 The firewalls run on the container's systemd, and the peer is this process, at the other end of a veth pair.

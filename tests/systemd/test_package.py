@@ -1,3 +1,4 @@
+# ctest: container root
 """The Debian package: what it enables, upgrades without a refusal, and what it leaves behind: nothing."""
 import os
 import threading

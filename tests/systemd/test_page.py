@@ -1,3 +1,4 @@
+# ctest: seconds=60
 """What echod(8) and the completion say is so. (That the page has the options of --help: test_manuals.)"""
 import os
 import re

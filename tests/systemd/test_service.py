@@ -1,3 +1,4 @@
+# ctest: seconds=600 container root
 """The installed service on a real systemd: started by the first packet, watched, restarted, drained."""
 import os
 import signal
