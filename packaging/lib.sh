@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What packaging/run and tests/run share; sourced, never run.
+# What the scripts in packaging and tests/run share; sourced, never run.
 # git is not asked for anything: a fresh machine need not have it, and it refuses to look at a
 # checkout that belongs to another user.
 set -euo pipefail
@@ -22,19 +22,32 @@ as_root() {
 	fi
 }
 
-# install_missing build|test ...: the packages of these kinds that are not installed yet.
+# packages KIND...: the packages of these kinds, one a line.
+packages() {
+	local kinds=" $* " of package kind
+	while read -r of package _; do
+		[[ $of != \#* ]] || continue
+		for kind in ${of//,/ }; do
+			if [[ $kinds == *" $kind "* ]]; then
+				echo "$package"
+				break
+			fi
+		done
+	done <"$root/packaging/packages"
+}
+
+# install_missing KIND...: the packages of these kinds that are not installed yet.
 install_missing() {
-	local kinds=" $* " kind package
+	local package
 	local missing=()
-	while read -r kind package _; do
-		[[ $kinds == *" $kind "* ]] || continue
+	for package in $(packages "$@"); do
 		[[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
 			missing+=("$package")
-	done <"$root/packaging/packages"
+	done
 	((${#missing[@]})) || return 0
 
 	say "Installing what is missing: ${missing[*]}"
-	# A source of somebody else's that fails is no reason to stop: the installation tells.
+	# A source of packages that fails is no reason to stop: the installation tells.
 	as_root apt-get update || say "apt-get update failed; trying with the lists that are here"
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
 		-o DPkg::Lock::Timeout=600 "${missing[@]}"

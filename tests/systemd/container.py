@@ -19,7 +19,6 @@ import harness
 
 SOURCES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 CACHE = os.path.join(SOURCES, "build/container")
-FIREWALLS = ("nftables", "ufw", "firewalld")
 CLONE_NEWNET = 0x40000000  # sched.h
 SIGRTMIN_3 = signal.SIGRTMIN + 3  # systemd(1): power off
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -57,10 +56,17 @@ def suite():
         return re.search(r"^VERSION_CODENAME=(\w+)", file.read(), re.M).group(1)
 
 
+def container_packages():
+    """What packaging/packages lists for the container."""
+    with open(os.path.join(SOURCES, "packaging/packages"), encoding="ascii") as file:
+        rows = [line.split() for line in file if not line.startswith("#")]
+    return [package for kinds, package, *_ in rows if "container" in kinds.split(",")]
+
+
 def root_file_system():
     """Builds it, unless it is there; returns its path."""
     depends = output("dpkg-deb", "--field", package_file(), "Depends")
-    packages = ["systemd", "systemd-sysv", "iproute2", *FIREWALLS, *re.findall(r"(?:^|, )([\w.+-]+)", depends)]
+    packages = [*container_packages(), *re.findall(r"(?:^|, )([\w.+-]+)", depends)]
     key = hashlib.sha256(f"2 {suite()} {packages} {apt_sources()}".encode()).hexdigest()[:12]
     path = os.path.join(CACHE, key)
     os.makedirs(CACHE, exist_ok=True)
