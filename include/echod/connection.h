@@ -9,7 +9,7 @@
 #include "echod/common/address.h"
 #include "echod/io.h"
 #include "echod/pool.h"
-#include "echod/sources.h"
+#include "echod/source_limit.h"
 #include "echod/stats.h"
 
 #include <assert.h>

@@ -74,27 +74,19 @@ print_faults(const struct load *load, FILE *file)
 		        reason_of(load->traffic.trouble));
 }
 
-static bool
-is_loopback(const struct address *address)
-{
-	struct in_addr ipv4;
-
-	if (address_as_ipv4(address, &ipv4))
-		return ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET;
-	return IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
-}
-
 static void
 print_notes(const struct load *load, const struct summary *s, FILE *file)
 {
 	const struct counts *c = &load->traffic.counts;
+	double tokens = (double)c->sent * (double)reflection_price(load->options->size);
+	struct in6_addr to;
 
 	if (s->limited)
 		fputs("  note: limited by echod-bench itself, which had less than a tenth of its "
 		      "core to spare\n",
 		        file);
-	if (load->options->target.udp && c->lost > 0 && !is_loopback(&load->to) &&
-	        (double)c->sent / s->seconds > REFLECTION_RATE)
+	if (load->options->target.udp && c->lost > 0 && tokens / s->seconds > REFLECTION_RATE &&
+	        address_as_ipv6(&load->to, &to) && !address_is_loopback(&to))
 		fprintf(file,
 		        "  note: echod answers a source at most %d datagrams (or %d bytes of each) "
 		        "a second unless its --udp-rate says otherwise\n",

@@ -203,14 +203,12 @@ static void
 hint_at_rate(const struct session *session, const struct tally *t)
 {
 	double seconds = (double)(session->ended_ns - session->started_ns) / (double)NS_PER_S;
-	uint64_t units = session->message.size / REFLECTION_UNIT + 1;
-	double rate = (double)t->sent * (double)units / seconds;
-	const struct address *to = &session->plan.dial.to;
-	struct in_addr ipv4;
-	bool loopback = address_as_ipv4(to, &ipv4) ? ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET
-	                                           : IN6_IS_ADDR_LOOPBACK(&to->in6.sin6_addr);
+	double rate = (double)t->sent * (double)reflection_price(session->message.size) / seconds;
+	struct in6_addr to;
 
-	if (session->options->target.udp && t->lost > 0 && rate > REFLECTION_RATE && !loopback)
+	if (!session->options->target.udp || t->lost == 0 || rate <= REFLECTION_RATE)
+		return;
+	if (address_as_ipv6(&session->plan.dial.to, &to) && !address_is_loopback(&to))
 		printf("note: echod answers a source at most %d datagrams (or %d bytes of each) a "
 		       "second unless its --udp-rate says otherwise; these were %.0f\n",
 		        REFLECTION_RATE, REFLECTION_UNIT, rate);

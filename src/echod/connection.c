@@ -24,8 +24,8 @@ struct connections {
 	struct connections_config config;
 	struct pool slots; /* of struct connection */
 	struct io *io;
-	struct sources *sources; /* NULL without a limit a source */
-	struct detail *details;  /* by slot; NULL when not needed */
+	struct source_limit *sources; /* NULL without a limit a source */
+	struct detail *details;       /* by slot; NULL when not needed */
 	uint32_t now;
 };
 
@@ -39,7 +39,7 @@ make_tables(struct connections *all)
 	const struct connections_config *config = &all->config;
 
 	if (config->source_limit > 0) {
-		all->sources = sources_new(config->limit, config->source_limit);
+		all->sources = source_limit_new(config->limit, config->source_limit);
 		if (!all->sources)
 			return false;
 	}
@@ -89,7 +89,7 @@ connections_free(struct connections *all)
 		if (connections_at(all, i)->open)
 			connection_close(all, connections_at(all, i), CLOSE_DRAIN);
 	pool_unmap(all->details, all->config.limit * sizeof(struct detail));
-	sources_free(all->sources);
+	source_limit_free(all->sources);
 	pool_free(&all->slots);
 	io_free(all->io);
 	free(all);
@@ -206,12 +206,12 @@ connection_on_ready(struct ev_loop *loop, struct ev_io *watcher, int events)
 int
 connection_open(struct connections *all, int peer_fd, const struct address *peer)
 {
-	uint32_t source = SOURCES_NONE;
+	uint32_t source = SOURCE_LIMIT_NONE;
 	struct connection *c;
 
 	if (connections_full(all))
 		return -ENOBUFS;
-	if (all->sources && sources_connect(all->sources, peer, &source) < 0)
+	if (all->sources && source_limit_connect(all->sources, peer, &source) < 0)
 		return -EDQUOT;
 	c = pool_take(&all->slots);
 	*c = (struct connection){.open = true, .active_at = all->now};
@@ -275,7 +275,7 @@ connection_close(struct connections *all, struct connection *c, enum close_reaso
 	if (all->details) {
 		if (all->config.log_exits)
 			log_exit(all, c, ends[reason].text);
-		sources_disconnect(all->sources, detail_of(all, c)->source);
+		source_limit_disconnect(all->sources, detail_of(all, c)->source);
 	}
 	/* For what waits in the kernel it does that itself. */
 	if (io_held(&c->stream) > 0)

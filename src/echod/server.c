@@ -2,13 +2,13 @@
 
 #include "echod/acceptor.h"
 #include "echod/connection.h"
-#include "echod/datagram.h"
 #include "echod/log.h"
 #include "echod/loop.h"
 #include "echod/service.h"
 #include "echod/signals.h"
 #include "echod/stats.h"
 #include "echod/sweep.h"
+#include "echod/udp.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,7 +23,7 @@ struct server {
 	struct batch *batch; /* NULL: the direct way */
 	struct connections *connections;
 	struct acceptor *acceptor;
-	struct datagrams *datagrams;
+	struct udp *udp;
 	struct sweep *sweep;
 	struct service *service;
 	uint64_t drain_ms;
@@ -113,7 +113,7 @@ show(struct server *server)
 
 	server->stats.rings_lent = connections_rings_lent(server->connections);
 	server->stats.log_lost = log_lost();
-	datagrams_update_stats(server->datagrams);
+	udp_update_stats(server->udp);
 	log_line(LOG_NOTICE, "STATS: %s", stats_format(&server->stats, text, sizeof(text)));
 }
 
@@ -254,10 +254,10 @@ make_service(
 }
 
 static bool
-make_datagrams(struct server *server, const struct options *options, struct listeners *listeners)
+make_udp(struct server *server, const struct options *options, struct listeners *listeners)
 {
-	server->datagrams = datagrams_new(server->loop, &server->stats, options, listeners);
-	return server->datagrams;
+	server->udp = udp_new(server->loop, &server->stats, options, listeners);
+	return server->udp;
 }
 
 /* Returns NULL, or what it is that could not be made; errno says why. */
@@ -276,7 +276,7 @@ make(struct server *server, const struct options *options, struct listeners *lis
 		return "memory";
 	if (!make_service(server, options, listeners))
 		return "service manager";
-	if (!make_datagrams(server, options, listeners))
+	if (!make_udp(server, options, listeners))
 		return "memory for datagrams";
 	if (!hear_signals(server))
 		return "signals";
@@ -312,7 +312,7 @@ server_free(struct server *server)
 	acceptor_free(server->acceptor);
 	sweep_free(server->sweep);
 	service_free(server->service);
-	datagrams_free(server->datagrams);
+	udp_free(server->udp);
 	signals_close(&server->signals);
 	if (server->loop)
 		ev_loop_destroy(server->loop);

@@ -37,8 +37,10 @@ TESTS = {
     "ring.c": ["ring"],
     "connection.c": ["connection", "connection_end", "connection_exit", "connection_new"],
     "acceptor.c": ["acceptor", "acceptor_gate"],
-    "reflector.c": ["reflector"],
-    "sources.c": ["sources", "sources_new"],
+    "udp_filter.c": ["udp_filter"],
+    "source.c": ["source"],
+    "source_limit.c": ["source_limit", "source_new"],
+    "source_tokens.c": ["source_tokens", "source_new"],
 }
 SEEDS = 3000
 # What goes on for longer, of processor time or of waiting, has been noticed. Without a mutant a unit

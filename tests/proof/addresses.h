@@ -5,6 +5,9 @@
 #define PROOF_ADDRESSES_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
+
+#define IN_LOOPBACKNET 127
 
 /*@ predicate all_bytes(struct in6_addr *a, integer first, integer last, integer byte) =
       \forall integer i; first <= i <= last ==> a->s6_addr[i] == byte;
@@ -14,6 +17,9 @@
 
     predicate same_address(struct in6_addr *a, struct in6_addr *b) =
       \forall integer i; 0 <= i < 16 ==> a->s6_addr[i] == b->s6_addr[i];
+
+    predicate is_loopback_address(struct in6_addr *a) =
+      is_v4_mapped(a) ? a->s6_addr[12] == 127 : all_bytes(a, 0, 14, 0) && a->s6_addr[15] == 1;
 */
 
 /*@ requires \valid_read(a);
@@ -50,5 +56,13 @@ _Bool IN6_IS_ADDR_MULTICAST(const struct in6_addr *a);
     ensures \result <==> same_address(a, b);
 */
 _Bool IN6_ARE_ADDR_EQUAL(const struct in6_addr *a, const struct in6_addr *b);
+
+/* Proven where it is included after this: address.h defines it. */
+/*@ requires \valid_read(address);
+    terminates \true;
+    assigns \result \from *address;
+    ensures \result <==> is_loopback_address(address);
+*/
+static inline bool address_is_loopback(const struct in6_addr *address);
 
 #endif

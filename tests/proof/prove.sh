@@ -22,7 +22,7 @@ export WHY3CONFIG=$directory/why3.conf
 why3 config detect -C "$WHY3CONFIG" >"$directory/why3.log" 2>&1
 # The steps decide, not the clock: the time limit is there for a prover that hangs.
 nice frama-c -machdep gcc_x86_64 -c11 \
-	-cpp-extra-args="-D_GNU_SOURCE -I$here -I$directory/src -I$root/include -I$root/src" \
+	-cpp-extra-args="-D_GNU_SOURCE -I$here -I$directory/src -I$directory/include -I$root/include -I$root/src" \
 	-warn-unsigned-overflow -warn-signed-downcast -warn-unsigned-downcast \
 	"$here/$module.c" \
 	-wp -wp-rte -wp-literals -wp-frama-c-stdlib-terminate "${only[@]}" \

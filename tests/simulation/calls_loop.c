@@ -10,7 +10,7 @@
 #include "scenario.h"
 #include "trace.h"
 
-#include "echod/reflector.h"
+#include "echod/udp_filter.h"
 
 #include <signal.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static struct {
 
 char *__real_getenv(const char *name);
 ssize_t __real_read(int fd, void *buffer, size_t size);
-void __real_reflector_ports_init(struct reflector_ports *ports);
+void __real_udp_filter_ports_init(struct udp_filter_ports *ports);
 ssize_t __real_write(int fd, const void *buffer, size_t size);
 
 void
@@ -230,13 +230,13 @@ WRAP(int, sd_watchdog_enabled, int unset, uint64_t *time_us)
 }
 
 /* The same in every run: a tenth of the time of one, unless it is remembered. */
-WRAP(void, reflector_ports_init, struct reflector_ports *ports)
+WRAP(void, udp_filter_ports_init, struct udp_filter_ports *ports)
 {
-	static struct reflector_ports made;
+	static struct udp_filter_ports made;
 	static bool is_made;
 
 	if (!is_made)
-		__real_reflector_ports_init(&made);
+		__real_udp_filter_ports_init(&made);
 	is_made = true;
 	*ports = made;
 }

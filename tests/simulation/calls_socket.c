@@ -1,4 +1,5 @@
 #include "calls.h"
+#include "datagrams.h"
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
@@ -8,7 +9,6 @@
 #include "scenario.h"
 #include "stream.h"
 #include "trace.h"
-#include "udp.h"
 #include "waiting.h"
 
 #include "echod/common/address.h"
@@ -42,7 +42,7 @@ settle_kind(int fd, int family, int type, bool handed_over)
 
 	if (type == SOCK_DGRAM) {
 		file->kind = FILE_UDP;
-		file->udp = udp_new(fd, family);
+		file->udp = datagrams_new(fd, family);
 	} else {
 		file->kind = FILE_LISTENER;
 		file->waiting = waiting_new(fd, handed_over, family);
@@ -128,11 +128,12 @@ static int
 memory_info(void *value, socklen_t *length)
 {
 	int error = -fault(CALL_MEMORY_INFO);
-	uint32_t info[SK_MEMINFO_VARS] = {[SK_MEMINFO_DROPS] = (uint32_t)udp_counted()->drops};
+	uint32_t info[SK_MEMINFO_VARS] = {
+	        [SK_MEMINFO_DROPS] = (uint32_t)datagrams_counted()->drops};
 
 	expect(*length == sizeof(info), "getsockopt of SO_MEMINFO with %u bytes", *length);
 	*length = (socklen_t)fault_cut(*length); /* older kernels know less */
-	udp_drops_asked(!error && *length == sizeof(info));
+	datagrams_drops_asked(!error && *length == sizeof(info));
 	if (error)
 		return (int)answer(error);
 	memcpy(value, info, *length);
@@ -168,7 +169,8 @@ WRAP(int, getsockname, int fd, struct sockaddr *name, socklen_t *length)
 
 	if (error)
 		return (int)answer(error);
-	if ((file->kind == FILE_UDP ? udp_family(file->udp) : file->waiting->family) == AF_INET)
+	if ((file->kind == FILE_UDP ? datagrams_family(file->udp) : file->waiting->family) ==
+	        AF_INET)
 		address = (struct address){
 		        .length = sizeof(address.in4), .in4 = {.sin_family = AF_INET}};
 	address_set_port(&address, OUR_PORT);
@@ -261,7 +263,7 @@ WRAP(int, recvmmsg, int fd, struct mmsghdr *messages, unsigned count, int flags,
 
 	scenario_interlude();
 	expect((flags & MSG_DONTWAIT) && !timeout, "recvmmsg may wait");
-	result = udp_receive(files_get(fd, FILE_UDP, "recvmmsg")->udp, messages, count);
+	result = datagrams_receive(files_get(fd, FILE_UDP, "recvmmsg")->udp, messages, count);
 	if (result != -EAGAIN)
 		oracle_on_progress();
 	if (result > 0)
@@ -276,7 +278,7 @@ WRAP(int, sendmmsg, int fd, struct mmsghdr *messages, unsigned count, int flags)
 
 	scenario_interlude();
 	expect(flags & MSG_DONTWAIT, "sendmmsg may wait");
-	result = udp_send_many(files_get(fd, FILE_UDP, "sendmmsg")->udp, messages, count);
+	result = datagrams_send_many(files_get(fd, FILE_UDP, "sendmmsg")->udp, messages, count);
 	trace("sendmmsg", fd, count, result);
 	return (int)answer(result);
 }
@@ -287,7 +289,7 @@ WRAP(ssize_t, sendmsg, int fd, const struct msghdr *message, int flags)
 
 	scenario_interlude();
 	expect(flags & MSG_DONTWAIT, "sendmsg may wait");
-	result = udp_send(files_get(fd, FILE_UDP, "sendmsg")->udp, message);
+	result = datagrams_send(files_get(fd, FILE_UDP, "sendmsg")->udp, message);
 	trace("sendmsg", fd, (int64_t)message->msg_iov->iov_len, result);
 	return answer(result);
 }
@@ -317,7 +319,7 @@ close_file(struct file *file)
 		waiting_close(file->waiting);
 		break;
 	case FILE_UDP:
-		udp_close(file->udp);
+		datagrams_close(file->udp);
 		break;
 	case FILE_EPOLL:
 		epoll_forget();

@@ -1,8 +1,8 @@
 #include "counters.h"
 
+#include "datagrams.h"
 #include "oracle.h"
 #include "trace.h"
-#include "udp.h"
 
 #include "echod/connection.h"
 #include "echod/log.h"
@@ -161,7 +161,7 @@ sum_of(const char *stats, const char *prefix)
 static void
 check_datagrams(const char *stats)
 {
-	const struct udp_count *count = udp_counted();
+	const struct datagrams_count *count = datagrams_counted();
 	uint64_t refused = sum_of(stats, "udp_refused_"),
 	         rate = value_of(stats, "udp_refused_rate");
 
@@ -170,7 +170,7 @@ check_datagrams(const char *stats)
 	check(stats, "udp_answered", count->answered);
 	check(stats, "udp_answered_bytes", count->answered_bytes);
 	check(stats, "udp_receive_errors", count->receive_errors);
-	check(stats, "kernel_drops", udp_drops_known());
+	check(stats, "kernel_drops", datagrams_drops_known());
 	expect(refused - rate == count->forbidden, "%llu datagrams are refused, not %llu",
 	        (unsigned long long)(refused - rate), (unsigned long long)count->forbidden);
 	expect(count->received == count->answered + refused + sum_of(stats, "udp_failed_"),

@@ -2,6 +2,7 @@
 
 #include "calls.h"
 #include "clock.h"
+#include "datagrams.h"
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
@@ -11,7 +12,6 @@
 #include "peers.h"
 #include "scenario.h"
 #include "trace.h"
-#include "udp.h"
 #include "waiting.h"
 
 #include "echod/limits.h"
@@ -31,7 +31,7 @@ make_world(uint64_t seed)
 	calls_begin(s->files);
 	epoll_begin();
 	waiting_begin();
-	udp_begin();
+	datagrams_begin();
 	notify_begin(&s->notify);
 	peers_begin(s->peers, s->connections);
 }

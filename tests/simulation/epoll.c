@@ -1,9 +1,9 @@
 #include "epoll.h"
 
+#include "datagrams.h"
 #include "random.h"
 #include "stream.h"
 #include "trace.h"
-#include "udp.h"
 #include "waiting.h"
 
 #include <errno.h>
@@ -90,7 +90,7 @@ readiness(const struct file *file)
 	case FILE_LISTENER:
 		return waiting_readiness(file->waiting);
 	case FILE_UDP:
-		return udp_readiness(file->udp);
+		return datagrams_readiness(file->udp);
 	case FILE_STREAM:
 		return stream_readiness(file->stream);
 	case FILE_NONE:

@@ -26,7 +26,7 @@ struct file {
 	union {
 		struct stream *stream;
 		struct waiting *waiting; /* of a listener */
-		struct udp *udp;         /* of a UDP socket */
+		struct datagrams *udp;   /* of a UDP socket */
 		uint64_t pending;        /* signals, a bit each */
 	};
 	/* what epoll knows of it */

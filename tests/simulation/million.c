@@ -11,6 +11,7 @@
 #include "calls.h"
 #include "clock.h"
 #include "counters.h"
+#include "datagrams.h"
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
@@ -20,7 +21,6 @@
 #include "scenario.h"
 #include "stream.h"
 #include "trace.h"
-#include "udp.h"
 #include "waiting.h"
 
 #include "echod/limits.h"
@@ -222,7 +222,7 @@ make_world(void)
 	calls_begin(files);
 	epoll_begin();
 	waiting_begin();
-	udp_begin();
+	datagrams_begin();
 	stream_make_bytes();
 }
 

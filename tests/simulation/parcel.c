@@ -67,7 +67,7 @@ forbid(struct parcel *p, bool is_v4)
 		break;
 	case 4:
 		p->broadcast = is_v4;
-		p->hit = is_v4 ? v4(0xc0a801ff) : v6(0xff, 2, 1);
+		p->destination = is_v4 ? v4(0xc0a801ff) : v6(0xff, 2, 1);
 		break;
 	default:
 		p->flags = random_one_in(2) ? MSG_TRUNC : MSG_CTRUNC;
@@ -82,7 +82,7 @@ parcel_new(uint16_t port, int family, bool trains)
 	struct parcel p = {.port = port, .traffic_class = (uint8_t)random_below(256)};
 
 	p.source = is_v4 ? v4(0xc0a80102 + (uint32_t)random_below(3)) : v6(0x20, 1, 2);
-	p.hit = is_v4 ? v4(0xc0a80101) : v6(0x20, 1, 1);
+	p.destination = is_v4 ? v4(0xc0a80101) : v6(0x20, 1, 1);
 	p.size = p.segment = (uint32_t)random_below(random_one_in(16) ? DATAGRAM_MOST + 1 : 32);
 	if (trains && p.segment > 0 && random_one_in(4))
 		p.size = p.segment + 1 + (uint32_t)random_below(p.segment * (TRAIN_MOST - 1));
@@ -144,9 +144,9 @@ static void
 tell_arrival(const struct parcel *p, struct msghdr *message)
 {
 	const struct in_pktinfo info4 = {.ipi_ifindex = INTERFACE,
-	        .ipi_spec_dst = p->broadcast ? as_v4(&p->source) : as_v4(&p->hit),
-	        .ipi_addr = as_v4(&p->hit)};
-	const struct in6_pktinfo info6 = {.ipi6_ifindex = INTERFACE, .ipi6_addr = p->hit};
+	        .ipi_spec_dst = p->broadcast ? as_v4(&p->source) : as_v4(&p->destination),
+	        .ipi_addr = as_v4(&p->destination)};
+	const struct in6_pktinfo info6 = {.ipi6_ifindex = INTERFACE, .ipi6_addr = p->destination};
 	int segment = (int)p->segment, class = p->traffic_class;
 	size_t used = 0;
 
@@ -221,7 +221,7 @@ check_beside(const struct parcel *p, const struct beside *b, bool with_dscp)
 
 	expect(is_v4(p) ? b->has4 && !b->has6 : b->has6 && !b->has4,
 	        "a reply to port %u does not say where it leaves from", p->port);
-	expect(memcmp(&from, &p->hit, sizeof(from)) == 0,
+	expect(memcmp(&from, &p->destination, sizeof(from)) == 0,
 	        "a reply to port %u leaves from another address than was hit", p->port);
 	expect(b->traffic_class == (with_dscp ? p->traffic_class & DSCP_MASK : -1),
 	        "a reply to port %u has traffic class %d", p->port, b->traffic_class);

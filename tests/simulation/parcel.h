@@ -16,8 +16,8 @@ enum {
 };
 
 struct parcel {
-	struct in6_addr source, hit; /* IPv4: v4-mapped */
-	uint16_t port;               /* of the source */
+	struct in6_addr source, destination; /* IPv4: v4-mapped */
+	uint16_t port;                       /* of the source */
 	uint8_t traffic_class;
 	uint32_t size, segment; /* bytes; datagrams but the last are of segment bytes */
 	int flags;              /* as recvmsg(2) shows them */

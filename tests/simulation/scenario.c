@@ -2,6 +2,7 @@
 
 #include "calls.h"
 #include "clock.h"
+#include "datagrams.h"
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
@@ -10,7 +11,6 @@
 #include "peers.h"
 #include "random.h"
 #include "trace.h"
-#include "udp.h"
 #include "waiting.h"
 
 #include <signal.h>
@@ -200,7 +200,7 @@ scenario_serving(const struct options *options, uint32_t limit)
 	state.options = options;
 	state.limit = limit;
 	oracle_begin(options, limit);
-	udp_serving(options);
+	datagrams_serving(options);
 	faults_set_setup(state.scenario.setup);
 }
 
@@ -281,7 +281,7 @@ settle(void)
 {
 	expect(state.turns < PATIENCE_TURNS, "no end comes: %s; %u wait to be accepted",
 	        peers_explain(), waiting_count());
-	if (!peers_done() || udp_waiting() > 0 || state.asked)
+	if (!peers_done() || datagrams_waiting() > 0 || state.asked)
 		return;
 	if (may_fill()) {
 		peers_fill(state.limit);
@@ -348,7 +348,7 @@ peers_go_on(void)
 		peers_step();
 	if (random_one_in(state.scenario.datagrams) && state.phase == STORM)
 		for (uint64_t n = random_scale(1, 100); n > 0; n--)
-			udp_arrive();
+			datagrams_arrive();
 }
 
 /* How much of the time that the daemon waits for passes before somebody does something. */

@@ -198,6 +198,27 @@ which_are_ipv4(void **state)
 	}
 }
 
+static void
+which_are_loopback(void **state)
+{
+	static const struct {
+		const char *text;
+		bool loopback;
+	} samples[] = {{"127.0.0.0", true}, {"127.255.255.255", true}, {"126.255.255.255", false},
+	        {"128.0.0.0", false}, {"::1", true}, {"::2", false}, {"::", false},
+	        {"::7f00:1", false}, {"0:0:1:0:0:ffff:127.0.0.1", false}, {"7f::1", false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		struct address address;
+		struct in6_addr ipv6;
+
+		assert_int_equal(address_parse(samples[i].text, 0, &address), 0);
+		assert_true(address_as_ipv6(&address, &ipv6));
+		assert_int_equal(address_is_loopback(&ipv6), samples[i].loopback);
+	}
+}
+
 int
 main(void)
 {
@@ -209,6 +230,7 @@ main(void)
 	        cmocka_unit_test(text_is_cut_to_size),
 	        cmocka_unit_test(ports_where_there_are_any),
 	        cmocka_unit_test(which_are_ipv4),
+	        cmocka_unit_test(which_are_loopback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

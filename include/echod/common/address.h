@@ -54,6 +54,14 @@ void address_set_port(struct address *address, uint16_t port);
  */
 bool address_as_ipv4(const struct address *address, struct in_addr *ipv4);
 
+/* Whether an IPv6 address, v4-mapped for IPv4, is one of the host's own: 127.0.0.0/8 or ::1. */
+static inline bool
+address_is_loopback(const struct in6_addr *address)
+{
+	return IN6_IS_ADDR_V4MAPPED(address) ? address->s6_addr[12] == IN_LOOPBACKNET
+	                                     : IN6_IS_ADDR_LOOPBACK(address);
+}
+
 /* An IPv4 address as the v4-mapped IPv6 address. */
 struct in6_addr address_mapped(struct in_addr ipv4);
 

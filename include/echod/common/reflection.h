@@ -9,10 +9,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Datagrams a second that one source may have answered unless the daemon was told otherwise, where
- * each started REFLECTION_UNIT bytes count as one. Loopback is exempt. */
+/* Tokens per second that each source has unless the daemon is told otherwise. A datagram costs one
+ * token for each started REFLECTION_UNIT bytes. Loopback sources are exempt. */
 #define REFLECTION_RATE 1000
 #define REFLECTION_UNIT 1500
+
+/* The tokens that a datagram of size bytes costs. An empty datagram costs one, too. */
+static inline uint64_t
+reflection_price(uint64_t size)
+{
+	return size > 0 ? (size - 1) / REFLECTION_UNIT + 1 : 1;
+}
 
 /* Whether datagrams from this port (host order) stay unanswered by default: 0, those below 1024,
  * and services above that answer whatever reaches them. */

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/replies.h"
+#include "echod/udp_replies.h"
 
 #include <errno.h>
 #include <linux/udp.h>
@@ -28,7 +28,7 @@ static struct {
 } kernel;
 
 static struct stats stats;
-static struct replies replies;
+static struct udp_replies replies;
 static unsigned char bytes[4096];
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
@@ -132,11 +132,11 @@ add(unsigned char number, size_t length, size_t segment, const char *from)
 	static struct address to = {.length = sizeof(to.in6), .in6.sin6_family = AF_INET6};
 	const struct train train = {.length = length, .segment = segment};
 	struct in6_addr source = {.s6_addr = {[0] = 0x20}};
-	struct msghdr *message = replies_add(&replies, &to, &bytes[number], &train);
+	struct msghdr *message = udp_replies_add(&replies, &to, &bytes[number], &train);
 
 	if (strcmp(from, "v4") == 0)
 		source = address_mapped((struct in_addr){1});
-	control_write_reply(message, &(struct arrival){0}, &source, true);
+	udp_cmsg_write_reply(message, &(struct udp_arrival){0}, &source, true);
 }
 
 static void
@@ -151,16 +151,16 @@ static void
 a_batch_goes_out_in_one_call(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < REPLIES_MOST; i++)
+	for (unsigned i = 0; i < UDP_BATCH; i++)
 		add((unsigned char)i, i, 0, "v4");
-	replies_send(&replies, FD, &stats);
+	udp_replies_send(&replies, FD, &stats);
 	assert_int_equal(kernel.calls, 1);
-	assert_int_equal(kernel.count, REPLIES_MOST);
-	for (unsigned i = 0; i < REPLIES_MOST; i++)
+	assert_int_equal(kernel.count, UDP_BATCH);
+	for (unsigned i = 0; i < UDP_BATCH; i++)
 		assert_sent(i, (unsigned char)i, i);
-	assert_int_equal(stats.udp_answered, REPLIES_MOST);
-	assert_int_equal(stats.udp_answered_bytes, REPLIES_MOST * (REPLIES_MOST - 1) / 2);
-	replies_send(&replies, FD, &stats);
+	assert_int_equal(stats.udp_answered, UDP_BATCH);
+	assert_int_equal(stats.udp_answered_bytes, UDP_BATCH * (UDP_BATCH - 1) / 2);
+	udp_replies_send(&replies, FD, &stats);
 	assert_int_equal(kernel.calls, 1);
 }
 
@@ -174,7 +174,7 @@ a_refused_reply_costs_only_itself(void **state)
 	kernel.errors[6] = EAGAIN;
 	for (unsigned char i = 0; i < 7; i++)
 		add(i, 10, 0, "v6");
-	replies_send(&replies, FD, &stats);
+	udp_replies_send(&replies, FD, &stats);
 	assert_int_equal(kernel.count, 3);
 	assert_sent(0, 1, 10);
 	assert_sent(1, 4, 10);
@@ -212,7 +212,7 @@ every_errno_is_counted_once(void **state)
 		reset(state);
 		kernel.errors[0] = (unsigned)samples[i].error;
 		add(0, 1, 0, "v4");
-		replies_send(&replies, FD, &stats);
+		udp_replies_send(&replies, FD, &stats);
 		assert_int_equal(*samples[i].counter, 1);
 		assert_int_equal(stats.udp_answered, 0);
 	}
@@ -225,7 +225,7 @@ a_train_goes_out_as_one(void **state)
 	add(0, 95, 10, "v6");
 	add(100, 7, 0, "v4");
 	add(200, 30, 10, "v4");
-	replies_send(&replies, FD, &stats);
+	udp_replies_send(&replies, FD, &stats);
 	assert_int_equal(kernel.calls, 1);
 	assert_int_equal(kernel.count, 14);
 	assert_sent(8, 80, 10);
@@ -244,7 +244,7 @@ a_train_cut_to_one_is_none(void **state)
 	kernel.train_error = EINVAL;
 	add(0, 10, 10, "v6");
 	add(10, 0, 10, "v6");
-	replies_send(&replies, FD, &stats);
+	udp_replies_send(&replies, FD, &stats);
 	assert_int_equal(kernel.calls, 1);
 	assert_int_equal(kernel.count, 2);
 	assert_sent(0, 0, 10);
@@ -263,7 +263,7 @@ a_refused_train_goes_out_singly_and_in_order(void **state)
 		add(0, 100, 10, "v6");
 		add(100, 25, 10, "v4");
 		add(251, 1, 0, "v6");
-		replies_send(&replies, FD, &stats);
+		udp_replies_send(&replies, FD, &stats);
 		assert_int_equal(kernel.count, 1 + 10 + 3 + 1);
 		assert_sent(0, 250, 1);
 		for (unsigned char i = 0; i < 10; i++)
@@ -283,7 +283,7 @@ of_a_refused_train_each_datagram_is_counted(void **state)
 	kernel.errors[1] = EPERM;
 	kernel.errors[4] = EMSGSIZE;
 	add(0, 95, 10, "v6");
-	replies_send(&replies, FD, &stats);
+	udp_replies_send(&replies, FD, &stats);
 	assert_int_equal(stats.udp_answered, 8);
 	assert_int_equal(stats.udp_answered_bytes, 75);
 	assert_int_equal(stats.udp_failed_permission, 1);
@@ -299,7 +299,7 @@ a_full_buffer_ends_a_train(void **state)
 	kernel.errors[3] = EAGAIN;
 	add(0, 95, 10, "v6");
 	add(200, 1, 0, "v6");
-	replies_send(&replies, FD, &stats);
+	udp_replies_send(&replies, FD, &stats);
 	assert_int_equal(stats.udp_answered, 3 + 1);
 	assert_int_equal(stats.udp_failed_again, 7);
 	assert_int_equal(kernel.calls, 1 + 4 + 1);
@@ -314,7 +314,7 @@ interruptions_lose_nothing(void **state)
 	kernel.interrupts = 3;
 	add(0, 20, 10, "v4");
 	add(100, 10, 0, "v4");
-	replies_send(&replies, FD, &stats);
+	udp_replies_send(&replies, FD, &stats);
 	assert_int_equal(stats.udp_answered, 3);
 	assert_int_equal(kernel.count, 3);
 }

@@ -1,44 +1,45 @@
-#include "echod/reflector.h"
+#include "echod/udp_filter.h"
 
+#include "echod/common/address.h"
 #include "echod/common/reflection.h"
 
 void
-reflector_ports_refuse(struct reflector_ports *ports, uint16_t port)
+udp_filter_ports_refuse(struct udp_filter_ports *ports, uint16_t port)
 {
 	ports->refused[port / 64] |= UINT64_C(1) << (port % 64);
 }
 
 void
-reflector_ports_allow(struct reflector_ports *ports, uint16_t port)
+udp_filter_ports_allow(struct udp_filter_ports *ports, uint16_t port)
 {
 	ports->refused[port / 64] &= ~(UINT64_C(1) << (port % 64));
 }
 
 static bool
-is_refused(const struct reflector_ports *ports, uint16_t port)
+is_refused(const struct udp_filter_ports *ports, uint16_t port)
 {
 	return ports->refused[port / 64] >> (port % 64) & 1;
 }
 
 void
-reflector_ports_init(struct reflector_ports *ports)
+udp_filter_ports_init(struct udp_filter_ports *ports)
 {
-	/*@ loop invariant 0 <= i <= REFLECTOR_PORT_WORDS;
+	/*@ loop invariant 0 <= i <= UDP_FILTER_PORT_WORDS;
 	    loop invariant \forall integer w; 0 <= w < i ==> ports->refused[w] == 0;
-	    loop assigns i, ports->refused[0 .. REFLECTOR_PORT_WORDS - 1];
-	    loop variant REFLECTOR_PORT_WORDS - i;
+	    loop assigns i, ports->refused[0 .. UDP_FILTER_PORT_WORDS - 1];
+	    loop variant UDP_FILTER_PORT_WORDS - i;
 	*/
-	for (unsigned i = 0; i < REFLECTOR_PORT_WORDS; i++)
+	for (unsigned i = 0; i < UDP_FILTER_PORT_WORDS; i++)
 		ports->refused[i] = 0;
 	/*@ loop invariant 0 <= port <= UINT16_MAX + 1;
 	    loop invariant \forall integer p; 0 <= p <= UINT16_MAX ==>
 	      (port_is_refused(ports, p) <==> p < port && port_is_dangerous(p));
-	    loop assigns port, ports->refused[0 .. REFLECTOR_PORT_WORDS - 1];
+	    loop assigns port, ports->refused[0 .. UDP_FILTER_PORT_WORDS - 1];
 	    loop variant UINT16_MAX + 1 - port;
 	*/
 	for (unsigned port = 0; port <= UINT16_MAX; port++) {
 		if (reflection_port_refused((uint16_t)port))
-			reflector_ports_refuse(ports, (uint16_t)port);
+			udp_filter_ports_refuse(ports, (uint16_t)port);
 	}
 }
 
@@ -46,12 +47,6 @@ static bool
 is_v4(const struct in6_addr *address)
 {
 	return IN6_IS_ADDR_V4MAPPED(address);
-}
-
-static bool
-is_loopback(const struct in6_addr *address)
-{
-	return is_v4(address) ? address->s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(address);
 }
 
 /* RFC 1122, 3.2.1.3: 0.0.0.0/8, 224.0.0.0/4 and 255.255.255.255 are no host's to send from. */
@@ -67,28 +62,29 @@ is_host(const struct in6_addr *address)
 }
 
 static bool
-source_is_good(const struct reflector_datagram *datagram)
+source_is_good(const struct udp_filter_datagram *datagram)
 {
 	return is_host(&datagram->source) &&
-	       (!is_loopback(&datagram->source) || datagram->on_loopback);
+	       (!address_is_loopback(&datagram->source) || datagram->on_loopback);
 }
 
 static bool
-destination_is_good(const struct reflector_datagram *datagram)
+destination_is_good(const struct udp_filter_datagram *datagram)
 {
-	return is_host(&datagram->hit) && IN6_ARE_ADDR_EQUAL(&datagram->hit, &datagram->local);
+	return is_host(&datagram->destination) &&
+	       IN6_ARE_ADDR_EQUAL(&datagram->destination, &datagram->local);
 }
 
-enum reflector_verdict
-reflector_verdict(const struct reflector_ports *ports, const struct reflector_datagram *datagram)
+enum udp_filter_verdict
+udp_filter_verdict(const struct udp_filter_ports *ports, const struct udp_filter_datagram *datagram)
 {
 	if (datagram->truncated)
-		return REFLECTOR_TRUNCATED;
+		return UDP_FILTER_TRUNCATED;
 	if (!source_is_good(datagram))
-		return REFLECTOR_SOURCE;
+		return UDP_FILTER_SOURCE;
 	if (!destination_is_good(datagram))
-		return REFLECTOR_DESTINATION;
+		return UDP_FILTER_DESTINATION;
 	if (is_refused(ports, datagram->source_port))
-		return REFLECTOR_PORT;
-	return REFLECTOR_ANSWER;
+		return UDP_FILTER_PORT;
+	return UDP_FILTER_ANSWER;
 }

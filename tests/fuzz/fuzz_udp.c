@@ -1,16 +1,16 @@
 /*
  * The echo over UDP on a kernel made up by the fuzzer: any batch of datagrams and trains, with any
  * control messages, and a kernel that takes, delays and refuses the replies as it likes. Beside it
- * stands a model (datagram_model.c) of what must be answered, and how each one is counted.
+ * stands a model (udp_model.c) of what must be answered, and how each one is counted.
  */
 #include "fuzz.h"
 
-#include "control_messages.h"
-#include "datagram_model.h"
+#include "cmsg_maker.h"
+#include "udp_model.h"
 
-#include "echod/control.h"
-#include "echod/datagram.h"
 #include "echod/log.h"
+#include "echod/udp.h"
+#include "echod/udp_cmsg.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -237,7 +237,7 @@ static struct echo {
 	struct listener listener;
 	struct stats stats;
 	struct ev_loop *loop;
-	struct datagrams *datagrams;
+	struct udp *udp;
 } echoes[64];
 
 static void
@@ -263,8 +263,8 @@ make(struct echo *echo, uint8_t config, int family)
 	EXPECT(prefix_parse(MODEL_EXEMPT, &echo->exempt) == 0);
 	echo->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	EXPECT(echo->loop);
-	echo->datagrams = datagrams_new(echo->loop, &echo->stats, &echo->options, &listeners);
-	EXPECT(echo->datagrams);
+	echo->udp = udp_new(echo->loop, &echo->stats, &echo->options, &listeners);
+	EXPECT(echo->udp);
 }
 
 int
@@ -276,13 +276,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int family = families[config % ARRAY_SIZE(families)];
 	struct echo *echo = &echoes[config];
 
-	if (!echo->datagrams)
+	if (!echo->udp)
 		make(echo, config, family);
 	now_s += 1000; /* every bucket is full again */
 	memset(&run, 0, sizeof(run));
 	run.input = input;
 	run.model.options = &echo->options;
-	run.control_room = family == AF_UNIX ? 0 : sizeof(struct control);
+	run.control_room = family == AF_UNIX ? 0 : sizeof(struct udp_cmsg);
 	echo->stats = (struct stats){0};
 	for (int turn = 0; turn < 2; turn++) {
 		run.given = false;

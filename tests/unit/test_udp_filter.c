@@ -1,14 +1,14 @@
 #include "test.h"
 
 #include "echod/common/reflection.h"
-#include "echod/reflector.h"
+#include "echod/udp_filter.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
-#define ANSWER      REFLECTOR_ANSWER
-#define SOURCE      REFLECTOR_SOURCE
-#define DESTINATION REFLECTOR_DESTINATION
+#define ANSWER      UDP_FILTER_ANSWER
+#define SOURCE      UDP_FILTER_SOURCE
+#define DESTINATION UDP_FILTER_DESTINATION
 
 enum {
 	GOOD_PORT = 40000,
@@ -30,24 +30,24 @@ address(const char *text)
 }
 
 /* A datagram that is answered, from source to us. */
-static struct reflector_datagram
-good(const char *source, const char *hit)
+static struct udp_filter_datagram
+good(const char *source, const char *destination)
 {
-	return (struct reflector_datagram){
+	return (struct udp_filter_datagram){
 	        .source = address(source),
-	        .hit = address(hit),
-	        .local = address(hit),
+	        .destination = address(destination),
+	        .local = address(destination),
 	        .source_port = GOOD_PORT,
 	};
 }
 
-static enum reflector_verdict
-verdict(const struct reflector_datagram *datagram)
+static enum udp_filter_verdict
+verdict(const struct udp_filter_datagram *datagram)
 {
-	static struct reflector_ports ports;
+	static struct udp_filter_ports ports;
 
-	reflector_ports_init(&ports);
-	return reflector_verdict(&ports, datagram);
+	udp_filter_ports_init(&ports);
+	return udp_filter_verdict(&ports, datagram);
 }
 
 /* Every boundary of every range, from both sides. */
@@ -56,7 +56,7 @@ source_addresses(void **state)
 {
 	static const struct {
 		const char *source;
-		enum reflector_verdict elsewhere, on_loopback;
+		enum udp_filter_verdict elsewhere, on_loopback;
 	} samples[] = {
 	        {V4("0.0.0.0"), SOURCE, SOURCE},
 	        {V4("0.0.0.1"), SOURCE, SOURCE},
@@ -98,7 +98,7 @@ source_addresses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
-		struct reflector_datagram datagram = good(samples[i].source, HERE);
+		struct udp_filter_datagram datagram = good(samples[i].source, HERE);
 
 		print_message("%s\n", samples[i].source);
 		assert_int_equal(verdict(&datagram), samples[i].elsewhere);
@@ -111,18 +111,18 @@ source_addresses(void **state)
 static void
 loopback_from_outside_is_forged_wherever_it_goes(void **state)
 {
-	struct reflector_datagram datagram = good(V4("127.0.0.1"), V4("127.0.0.1"));
+	struct udp_filter_datagram datagram = good(V4("127.0.0.1"), V4("127.0.0.1"));
 
 	(void)state;
-	assert_int_equal(verdict(&datagram), REFLECTOR_SOURCE);
+	assert_int_equal(verdict(&datagram), UDP_FILTER_SOURCE);
 }
 
 static void
 destination_addresses(void **state)
 {
 	static const struct {
-		const char *source, *hit, *local;
-		enum reflector_verdict verdict;
+		const char *source, *destination, *local;
+		enum udp_filter_verdict verdict;
 	} samples[] = {
 	        {THERE, HERE, HERE, ANSWER},
 	        {THERE, V4("192.0.2.255"), HERE, DESTINATION},
@@ -146,9 +146,10 @@ destination_addresses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
-		struct reflector_datagram datagram = good(samples[i].source, samples[i].hit);
+		struct udp_filter_datagram datagram =
+		        good(samples[i].source, samples[i].destination);
 
-		print_message("%s, ours is %s\n", samples[i].hit, samples[i].local);
+		print_message("%s, ours is %s\n", samples[i].destination, samples[i].local);
 		datagram.local = address(samples[i].local);
 		assert_int_equal(verdict(&datagram), samples[i].verdict);
 	}
@@ -164,17 +165,17 @@ is_a_service(uint32_t port)
 static void
 every_source_port(void **state)
 {
-	struct reflector_datagram datagram = good(THERE, HERE);
-	struct reflector_ports ports;
+	struct udp_filter_datagram datagram = good(THERE, HERE);
+	struct udp_filter_ports ports;
 
 	(void)state;
-	reflector_ports_init(&ports);
+	udp_filter_ports_init(&ports);
 	for (uint32_t port = 0; port <= UINT16_MAX; port++) {
 		bool refused = port < 1024 || is_a_service(port);
 
 		datagram.source_port = (uint16_t)port;
-		assert_int_equal(reflector_verdict(&ports, &datagram),
-		        refused ? REFLECTOR_PORT : REFLECTOR_ANSWER);
+		assert_int_equal(udp_filter_verdict(&ports, &datagram),
+		        refused ? UDP_FILTER_PORT : UDP_FILTER_ANSWER);
 	}
 }
 
@@ -182,22 +183,22 @@ static void
 ports_refused_and_allowed_are_these_alone(void **state)
 {
 	static const uint16_t samples[] = {1, 53, 63, 64, 1023, 1024, 50007, 65535};
-	struct reflector_datagram datagram = good(THERE, HERE);
-	struct reflector_ports ports;
+	struct udp_filter_datagram datagram = good(THERE, HERE);
+	struct udp_filter_ports ports;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		uint16_t port = samples[i];
 
-		reflector_ports_init(&ports);
-		reflector_ports_refuse(&ports, port);
+		udp_filter_ports_init(&ports);
+		udp_filter_ports_refuse(&ports, port);
 		datagram.source_port = port;
-		assert_int_equal(reflector_verdict(&ports, &datagram), REFLECTOR_PORT);
-		reflector_ports_allow(&ports, port);
-		assert_int_equal(reflector_verdict(&ports, &datagram), REFLECTOR_ANSWER);
+		assert_int_equal(udp_filter_verdict(&ports, &datagram), UDP_FILTER_PORT);
+		udp_filter_ports_allow(&ports, port);
+		assert_int_equal(udp_filter_verdict(&ports, &datagram), UDP_FILTER_ANSWER);
 		datagram.source_port = port ^ 1;
-		assert_int_equal(reflector_verdict(&ports, &datagram),
-		        (port ^ 1) < 1024 ? REFLECTOR_PORT : REFLECTOR_ANSWER);
+		assert_int_equal(udp_filter_verdict(&ports, &datagram),
+		        (port ^ 1) < 1024 ? UDP_FILTER_PORT : UDP_FILTER_ANSWER);
 	}
 }
 
@@ -206,13 +207,13 @@ static void
 ports_begin_anew(void **state)
 {
 	struct {
-		struct reflector_ports ports;
+		struct udp_filter_ports ports;
 		uint64_t behind;
 	} memory;
 
 	(void)state;
 	memset(&memory, 0xff, sizeof(memory));
-	reflector_ports_init(&memory.ports);
+	udp_filter_ports_init(&memory.ports);
 	assert_int_equal(memory.behind, UINT64_MAX);
 	for (size_t i = 0; i < ARRAY_SIZE(memory.ports.refused); i++)
 		for (unsigned bit = 0; bit < 64; bit++)
@@ -224,23 +225,23 @@ ports_begin_anew(void **state)
 static void
 reasons_come_in_their_order(void **state)
 {
-	struct reflector_datagram datagram = {
+	struct udp_filter_datagram datagram = {
 	        .source = address("::"),
-	        .hit = address("ff02::1"),
+	        .destination = address("ff02::1"),
 	        .source_port = 7,
 	        .truncated = true,
 	};
 
 	(void)state;
-	assert_int_equal(verdict(&datagram), REFLECTOR_TRUNCATED);
+	assert_int_equal(verdict(&datagram), UDP_FILTER_TRUNCATED);
 	datagram.truncated = false;
-	assert_int_equal(verdict(&datagram), REFLECTOR_SOURCE);
+	assert_int_equal(verdict(&datagram), UDP_FILTER_SOURCE);
 	datagram.source = address(THERE6);
-	assert_int_equal(verdict(&datagram), REFLECTOR_DESTINATION);
-	datagram.hit = datagram.local = address(HERE6);
-	assert_int_equal(verdict(&datagram), REFLECTOR_PORT);
+	assert_int_equal(verdict(&datagram), UDP_FILTER_DESTINATION);
+	datagram.destination = datagram.local = address(HERE6);
+	assert_int_equal(verdict(&datagram), UDP_FILTER_PORT);
 	datagram.source_port = GOOD_PORT;
-	assert_int_equal(verdict(&datagram), REFLECTOR_ANSWER);
+	assert_int_equal(verdict(&datagram), UDP_FILTER_ANSWER);
 }
 
 int

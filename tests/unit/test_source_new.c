@@ -2,23 +2,24 @@
 
 #include "mapped.h"
 
-#include "echod/sources.h"
+#include "echod/source_limit.h"
+#include "echod/source_tokens.h"
 
 #include <errno.h>
 
 static void
 a_table_without_memory(void **state)
 {
-	struct sources *sources = sources_new(10, 1);
+	struct source_limit *sources = source_limit_new(10, 1);
 	size_t calls = mapped.calls;
 
 	assert_non_null(sources);
-	sources_free(sources);
+	source_limit_free(sources);
 	assert_int_equal(mapped.now, 0);
 	for (size_t call = 1; call <= calls; call++) {
 		mapped_reset(state);
 		mapped.failing = call;
-		assert_null(sources_new(10, 1));
+		assert_null(source_limit_new(10, 1));
 		assert_int_equal(errno, mapped.error);
 		assert_int_equal(mapped.now, 0);
 	}
@@ -27,28 +28,24 @@ a_table_without_memory(void **state)
 static void
 tokens_without_memory(void **state)
 {
-	const struct source_tokens_config config = {.rate = 1};
-
-	source_tokens_free(source_tokens_new(&config));
+	source_tokens_free(source_tokens_new(1, NULL, 0));
 	for (size_t call = mapped.calls; call > 0; call--) {
 		mapped_reset(state);
 		mapped.failing = call;
-		assert_null(source_tokens_new(&config));
+		assert_null(source_tokens_new(1, NULL, 0));
 		assert_int_equal(errno, mapped.error);
 		assert_int_equal(mapped.now, 0);
 	}
 }
 
-/* Or somebody could choose addresses that fall on each other. */
+/* Otherwise a peer could choose addresses that collide. */
 static void
 each_table_has_its_key(void **state)
 {
-	const struct source_tokens_config config = {.rate = 1};
-
 	(void)state;
-	sources_free(sources_new(10, 1));
+	source_limit_free(source_limit_new(10, 1));
 	assert_int_equal(mapped.keys, 1);
-	source_tokens_free(source_tokens_new(&config));
+	source_tokens_free(source_tokens_new(1, NULL, 0));
 	assert_int_equal(mapped.keys, 2);
 }
 

@@ -1,4 +1,4 @@
-#include "control_messages.h"
+#include "cmsg_maker.h"
 
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
@@ -73,21 +73,22 @@ static void
 put_pktinfo4(struct msghdr *message, size_t *used, struct input *input, struct told *told)
 {
 	struct in_pktinfo info = {.ipi_ifindex = input_byte(input) % 4};
-	struct in6_addr hit, local;
+	struct in6_addr destination, local;
 
-	input_address(input, &hit, false);
-	local = hit;
+	input_address(input, &destination, false);
+	local = destination;
 	if (input_byte(input) % 4 == 0)
 		input_address(input, &local, false);
-	memcpy(&info.ipi_addr, &hit.s6_addr[12], sizeof(info.ipi_addr));
+	memcpy(&info.ipi_addr, &destination.s6_addr[12], sizeof(info.ipi_addr));
 	memcpy(&info.ipi_spec_dst, &local.s6_addr[12], sizeof(info.ipi_spec_dst));
 	if (!put(message, used, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info)))
 		return;
 	told->has_v4 = true;
 	told->interface4 = (unsigned)info.ipi_ifindex;
-	told->hit4 = mapped(info.ipi_addr.s_addr);
+	told->destination4 = mapped(info.ipi_addr.s_addr);
 	/* not known of what was queued before IP_PKTINFO was set */
-	told->local4 = info.ipi_spec_dst.s_addr ? mapped(info.ipi_spec_dst.s_addr) : told->hit4;
+	told->local4 =
+	        info.ipi_spec_dst.s_addr ? mapped(info.ipi_spec_dst.s_addr) : told->destination4;
 }
 
 static void
@@ -100,7 +101,7 @@ put_pktinfo6(struct msghdr *message, size_t *used, struct input *input, struct t
 		return;
 	told->has_v6 = true;
 	told->interface6 = info.ipi6_ifindex;
-	told->hit6 = info.ipi6_addr;
+	told->destination6 = info.ipi6_addr;
 }
 
 static void

@@ -1,4 +1,4 @@
-#include "datagram_model.h"
+#include "udp_model.h"
 
 #include <errno.h>
 
@@ -88,22 +88,22 @@ static uint64_t *
 refusal(struct model *model, const struct arrived *a)
 {
 	struct in6_addr none = {0};
-	const struct in6_addr *hit = &none, *local = &none;
+	const struct in6_addr *destination = &none, *local = &none;
 	unsigned interface = 0;
 
 	if (is_v4(&a->source) && a->told.has_v4) {
-		hit = &a->told.hit4;
+		destination = &a->told.destination4;
 		local = &a->told.local4;
 		interface = a->told.interface4;
 	} else if (!is_v4(&a->source) && a->told.has_v6) {
-		hit = local = &a->told.hit6;
+		destination = local = &a->told.destination6;
 		interface = a->told.interface6;
 	}
 	if (a->cut)
 		return &model->stats.udp_refused_truncated;
 	if (!is_hosts(&a->source) || (is_loopback(&a->source) && interface > 1))
 		return &model->stats.udp_refused_source;
-	if (!is_hosts(hit) || memcmp(hit, local, sizeof(*hit)) != 0)
+	if (!is_hosts(destination) || memcmp(destination, local, sizeof(*destination)) != 0)
 		return &model->stats.udp_refused_destination;
 	if (is_refused_port(a->port))
 		return &model->stats.udp_refused_port;

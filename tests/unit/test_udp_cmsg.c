@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "echod/control.h"
+#include "echod/udp_cmsg.h"
 
 #include <arpa/inet.h>
 #include <linux/udp.h>
@@ -10,7 +10,7 @@
 #define PEER4 "::ffff:198.51.100.7"
 #define PEER6 "2001:db8::7"
 
-static struct control control;
+static struct udp_cmsg control;
 static struct msghdr message;
 
 static struct in6_addr
@@ -54,9 +54,9 @@ tell(int level, int type, const void *data, size_t size)
 }
 
 static void
-tell_ipv4(const char *hit, const char *local, int interface)
+tell_ipv4(const char *destination, const char *local, int interface)
 {
-	const struct in_pktinfo info = {.ipi_addr = address4(hit),
+	const struct in_pktinfo info = {.ipi_addr = address4(destination),
 	        .ipi_spec_dst = address4(local),
 	        .ipi_ifindex = interface};
 
@@ -64,9 +64,10 @@ tell_ipv4(const char *hit, const char *local, int interface)
 }
 
 static void
-tell_ipv6(const char *hit, unsigned interface)
+tell_ipv6(const char *destination, unsigned interface)
 {
-	const struct in6_pktinfo info = {.ipi6_addr = address(hit), .ipi6_ifindex = interface};
+	const struct in6_pktinfo info = {
+	        .ipi6_addr = address(destination), .ipi6_ifindex = interface};
 
 	tell(IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 }
@@ -79,12 +80,12 @@ assert_address(const struct in6_addr *found, const char *expected)
 	assert_string_equal(inet_ntop(AF_INET6, found, text, sizeof(text)), expected);
 }
 
-static struct arrival
+static struct udp_arrival
 read_from(const char *peer)
 {
 	const struct in6_addr source = address(peer);
 
-	return control_read(&message, &source);
+	return udp_cmsg_read(&message, &source);
 }
 
 /* What the reply tells the kernel, or NULL. */
@@ -108,12 +109,12 @@ told_number(int level, int type)
 }
 
 static void
-answer(const struct arrival *arrival, const char *peer, bool with_dscp)
+answer(const struct udp_arrival *arrival, const char *peer, bool with_dscp)
 {
 	const struct in6_addr source = address(peer);
 
 	reset(NULL);
-	control_write_reply(&message, arrival, &source, with_dscp);
+	udp_cmsg_write_reply(&message, arrival, &source, with_dscp);
 }
 
 static void
@@ -121,14 +122,14 @@ an_ipv4_arrival(void **state)
 {
 	const unsigned char tos = 0xb9;
 	const int segment = 1400;
-	struct arrival arrival;
+	struct udp_arrival arrival;
 
 	(void)state;
 	tell(IPPROTO_UDP, UDP_GRO, &segment, sizeof(segment));
 	tell_ipv4("192.0.2.255", "192.0.2.1", 3);
 	tell(IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
 	arrival = read_from(PEER4);
-	assert_address(&arrival.hit, "::ffff:192.0.2.255");
+	assert_address(&arrival.destination, "::ffff:192.0.2.255");
 	assert_address(&arrival.local, "::ffff:192.0.2.1");
 	assert_int_equal(arrival.interface, 3);
 	assert_int_equal(arrival.traffic_class, 0xb9);
@@ -143,16 +144,16 @@ nothing_is_told(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(peers); i++) {
-		struct arrival arrival;
+		struct udp_arrival arrival;
 
 		message.msg_controllen = 0;
 		arrival = read_from(peers[i]);
-		assert_address(&arrival.hit, "::");
+		assert_address(&arrival.destination, "::");
 		assert_int_equal(arrival.interface, 0);
 		assert_int_equal(arrival.segment, 0);
 		tell_ipv4("192.0.2.1", "192.0.2.1", 3);
 		arrival = read_from(peers[i]);
-		assert_address(&arrival.hit, i == 0 ? "::ffff:192.0.2.1" : "::");
+		assert_address(&arrival.destination, i == 0 ? "::ffff:192.0.2.1" : "::");
 		answer(&arrival, peers[i], true);
 		assert_int_equal(told(IPPROTO_IP, IP_PKTINFO) != NULL, i == 0);
 		assert_int_equal(told(IPPROTO_IPV6, IPV6_PKTINFO) != NULL, i != 0);
@@ -163,13 +164,13 @@ static void
 an_ipv6_arrival(void **state)
 {
 	const int traffic_class = 0xff;
-	struct arrival arrival;
+	struct udp_arrival arrival;
 
 	(void)state;
 	tell_ipv6("2001:db8::1", 4);
 	tell(IPPROTO_IPV6, IPV6_TCLASS, &traffic_class, sizeof(traffic_class));
 	arrival = read_from(PEER6);
-	assert_address(&arrival.hit, "2001:db8::1");
+	assert_address(&arrival.destination, "2001:db8::1");
 	assert_address(&arrival.local, "2001:db8::1");
 	assert_int_equal(arrival.interface, 4);
 	assert_int_equal(arrival.traffic_class, 0xff);
@@ -180,7 +181,7 @@ an_ipv6_arrival(void **state)
 static void
 an_ipv4_arrival_on_a_dual_stack_socket(void **state)
 {
-	struct arrival arrival;
+	struct udp_arrival arrival;
 
 	(void)state;
 	tell_ipv6("::ffff:192.0.2.255", 9);
@@ -193,30 +194,30 @@ an_ipv4_arrival_on_a_dual_stack_socket(void **state)
 static void
 the_other_familys_word_is_not_taken(void **state)
 {
-	struct arrival arrival;
+	struct udp_arrival arrival;
 
 	(void)state;
 	tell_ipv6("::ffff:192.0.2.255", 9);
 	arrival = read_from(PEER4);
-	assert_address(&arrival.hit, "::");
+	assert_address(&arrival.destination, "::");
 	assert_int_equal(arrival.interface, 0);
 	reset(state);
 	tell_ipv4("192.0.2.1", "192.0.2.1", 9);
 	arrival = read_from(PEER6);
-	assert_address(&arrival.hit, "::");
+	assert_address(&arrival.destination, "::");
 }
 
 static void
 what_others_asked_for_is_passed_over(void **state)
 {
 	const struct timespec stamp = {0};
-	struct arrival arrival;
+	struct udp_arrival arrival;
 
 	(void)state;
 	tell(SOL_SOCKET, SO_TIMESTAMPNS, &stamp, sizeof(stamp));
 	tell_ipv4("192.0.2.1", "192.0.2.1", 3);
 	arrival = read_from(PEER4);
-	assert_address(&arrival.hit, "::ffff:192.0.2.1");
+	assert_address(&arrival.destination, "::ffff:192.0.2.1");
 }
 
 /* A message that the room ends in is cut (MSG_CTRUNC); what lies behind it is another datagram's.
@@ -231,14 +232,14 @@ what_is_cut_short_is_not_taken(void **state)
 	} messages[] = {{IPPROTO_IP, IP_PKTINFO, sizeof(struct in_pktinfo)},
 	        {IPPROTO_IPV6, IPV6_PKTINFO, sizeof(struct in6_pktinfo)}, {IPPROTO_IP, IP_TOS, 1},
 	        {IPPROTO_IPV6, IPV6_TCLASS, sizeof(int)}, {IPPROTO_UDP, UDP_GRO, sizeof(int)}};
-	const struct arrival nothing = {0};
+	const struct udp_arrival nothing = {0};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
 		size_t whole = CMSG_LEN(messages[i].size);
 
 		for (int peer = 0; peer < 2; peer++) {
-			struct arrival arrival;
+			struct udp_arrival arrival;
 			struct cmsghdr *c;
 
 			reset(state);
@@ -256,7 +257,7 @@ what_is_cut_short_is_not_taken(void **state)
 static void
 an_unknown_local_address_is_the_one_that_was_hit(void **state)
 {
-	struct arrival arrival;
+	struct udp_arrival arrival;
 
 	(void)state;
 	tell_ipv4("192.0.2.1", "0.0.0.0", 0);
@@ -267,7 +268,7 @@ an_unknown_local_address_is_the_one_that_was_hit(void **state)
 static void
 a_reply_leaves_from_where_it_was_hit(void **state)
 {
-	struct arrival arrival = {.hit = address("::ffff:192.0.2.1"),
+	struct udp_arrival arrival = {.destination = address("::ffff:192.0.2.1"),
 	        .local = address("::ffff:192.0.2.1"),
 	        .interface = 3,
 	        .traffic_class = 0xbb};
@@ -306,7 +307,8 @@ link_local_addresses_need_their_interface(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
-		const struct arrival arrival = {.local = address(samples[i].local), .interface = 3};
+		const struct udp_arrival arrival = {
+		        .local = address(samples[i].local), .interface = 3};
 		struct in6_pktinfo info;
 
 		answer(&arrival, samples[i].peer, true);
@@ -318,7 +320,7 @@ link_local_addresses_need_their_interface(void **state)
 static void
 without_dscp_the_sockets_own_stays(void **state)
 {
-	const struct arrival arrival = {.traffic_class = 0xb8};
+	const struct udp_arrival arrival = {.traffic_class = 0xb8};
 
 	(void)state;
 	answer(&arrival, PEER4, false);
@@ -330,18 +332,18 @@ without_dscp_the_sockets_own_stays(void **state)
 static void
 a_segment_comes_and_goes(void **state)
 {
-	const struct arrival arrival = {.traffic_class = 0xb8};
+	const struct udp_arrival arrival = {.traffic_class = 0xb8};
 	uint16_t segment;
 	size_t length;
 
 	(void)state;
 	answer(&arrival, PEER6, true);
 	length = message.msg_controllen;
-	control_append_segment(&message, 1400);
+	udp_cmsg_append_segment(&message, 1400);
 	memcpy(&segment, told(IPPROTO_UDP, UDP_SEGMENT), sizeof(segment));
 	assert_int_equal(segment, 1400);
 	assert_non_null(told(IPPROTO_IPV6, IPV6_PKTINFO));
-	control_remove_segment(&message);
+	udp_cmsg_remove_segment(&message);
 	assert_int_equal(message.msg_controllen, length);
 	assert_null(told(IPPROTO_UDP, UDP_SEGMENT));
 }

@@ -2,9 +2,9 @@
  * any room; and what the reply tells the kernel in turn. */
 #include "fuzz.h"
 
-#include "control_messages.h"
+#include "cmsg_maker.h"
 
-#include "echod/control.h"
+#include "echod/udp_cmsg.h"
 
 #include <linux/udp.h>
 #include <netinet/ip.h>
@@ -15,7 +15,8 @@ enum {
 
 /* The source's family decides which messages count. */
 static void
-expect_read(const struct arrival *arrival, const struct told *told, const struct in6_addr *source)
+expect_read(
+        const struct udp_arrival *arrival, const struct told *told, const struct in6_addr *source)
 {
 	const struct in6_addr none = IN6ADDR_ANY_INIT;
 	bool v4 = IN6_IS_ADDR_V4MAPPED(source);
@@ -23,13 +24,14 @@ expect_read(const struct arrival *arrival, const struct told *told, const struct
 	EXPECT(arrival->segment == told->segment);
 	EXPECT(arrival->traffic_class == told->traffic_class);
 	if (v4 ? !told->has_v4 : !told->has_v6) {
-		EXPECT(IN6_ARE_ADDR_EQUAL(&arrival->hit, &none));
+		EXPECT(IN6_ARE_ADDR_EQUAL(&arrival->destination, &none));
 		EXPECT(IN6_ARE_ADDR_EQUAL(&arrival->local, &none));
 		EXPECT(arrival->interface == 0);
 		return;
 	}
-	EXPECT(IN6_ARE_ADDR_EQUAL(&arrival->hit, v4 ? &told->hit4 : &told->hit6));
-	EXPECT(IN6_ARE_ADDR_EQUAL(&arrival->local, v4 ? &told->local4 : &told->hit6));
+	EXPECT(IN6_ARE_ADDR_EQUAL(
+	        &arrival->destination, v4 ? &told->destination4 : &told->destination6));
+	EXPECT(IN6_ARE_ADDR_EQUAL(&arrival->local, v4 ? &told->local4 : &told->destination6));
 	EXPECT(arrival->interface == (v4 ? told->interface4 : told->interface6));
 }
 
@@ -46,7 +48,8 @@ find(struct msghdr *message, int level, int type, size_t size)
 }
 
 static void
-expect_pktinfo(struct msghdr *message, const struct arrival *arrival, const struct in6_addr *source)
+expect_pktinfo(
+        struct msghdr *message, const struct udp_arrival *arrival, const struct in6_addr *source)
 {
 	bool v4 = IN6_IS_ADDR_V4MAPPED(source);
 	bool link_local = IN6_IS_ADDR_LINKLOCAL(source) || IN6_IS_ADDR_LINKLOCAL(&arrival->local);
@@ -69,9 +72,9 @@ expect_pktinfo(struct msghdr *message, const struct arrival *arrival, const stru
 }
 
 static void
-write_reply(const struct arrival *arrival, const struct in6_addr *source, bool with_dscp)
+write_reply(const struct udp_arrival *arrival, const struct in6_addr *source, bool with_dscp)
 {
-	struct control *control = calloc(1, sizeof(*control));
+	struct udp_cmsg *control = calloc(1, sizeof(*control));
 	struct msghdr message = {.msg_control = control};
 	bool v4 = IN6_IS_ADDR_V4MAPPED(source);
 	const struct cmsghdr *c;
@@ -79,9 +82,9 @@ write_reply(const struct arrival *arrival, const struct in6_addr *source, bool w
 	int dscp;
 
 	EXPECT(control);
-	control_write_reply(&message, arrival, source, with_dscp);
+	udp_cmsg_write_reply(&message, arrival, source, with_dscp);
 	length = message.msg_controllen;
-	control_append_segment(&message, arrival->segment);
+	udp_cmsg_append_segment(&message, arrival->segment);
 	expect_pktinfo(&message, arrival, source);
 	c = find(&message, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, sizeof(int));
 	EXPECT(!c == !with_dscp);
@@ -91,7 +94,7 @@ write_reply(const struct arrival *arrival, const struct in6_addr *source, bool w
 	}
 	c = find(&message, IPPROTO_UDP, UDP_SEGMENT, sizeof(uint16_t));
 	EXPECT(c && memcmp(CMSG_DATA(c), &arrival->segment, sizeof(uint16_t)) == 0);
-	control_remove_segment(&message);
+	udp_cmsg_remove_segment(&message);
 	EXPECT(message.msg_controllen == length);
 	free(control);
 }
@@ -106,12 +109,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct msghdr message = {.msg_control = bytes, .msg_controllen = room};
 	struct told told = {0};
 	struct in6_addr source;
-	struct arrival arrival;
+	struct udp_arrival arrival;
 
 	EXPECT(bytes);
 	input_address(&input, &source, false);
 	control_messages_put(&message, &input, &told);
-	arrival = control_read(&message, &source);
+	arrival = udp_cmsg_read(&message, &source);
 	expect_read(&arrival, &told, &source);
 	write_reply(&arrival, &source, with_dscp);
 	free(bytes);

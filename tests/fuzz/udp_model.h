@@ -2,10 +2,10 @@
  * What must become of each datagram: answered with the same bytes to where it came from, or
  * refused and counted. Written down again, from the documentation, independently of the daemon.
  */
-#ifndef ECHOD_FUZZ_DATAGRAM_MODEL_H
-#define ECHOD_FUZZ_DATAGRAM_MODEL_H
+#ifndef ECHOD_FUZZ_UDP_MODEL_H
+#define ECHOD_FUZZ_UDP_MODEL_H
 
-#include "control_messages.h"
+#include "cmsg_maker.h"
 
 #include "echod/common/address.h"
 #include "echod/options.h"

@@ -1,4 +1,4 @@
-#include "udp.h"
+#include "datagrams.h"
 
 #include "clock.h"
 #include "epoll.h"
@@ -14,7 +14,7 @@ enum {
 	SOURCES = 4, /* of parcel_new() */
 };
 
-struct udp {
+struct datagrams {
 	int fd;
 	int family;
 	struct parcel all[PARCEL_PORTS];
@@ -24,8 +24,8 @@ struct udp {
 };
 
 static struct {
-	struct udp socket;
-	struct udp_count count;
+	struct datagrams socket;
+	struct datagrams_count count;
 	uint64_t told_drops;
 	bool drops_untold; /* since then */
 	const struct options *options;
@@ -34,20 +34,20 @@ static struct {
 } state;
 
 void
-udp_begin(void)
+datagrams_begin(void)
 {
 	memset(&state, 0, sizeof(state));
 	state.socket.fd = -1;
 }
 
 void
-udp_serving(const struct options *options)
+datagrams_serving(const struct options *options)
 {
 	state.options = options;
 }
 
-struct udp *
-udp_new(int fd, int family)
+struct datagrams *
+datagrams_new(int fd, int family)
 {
 	expect(state.socket.fd < 0, "two UDP sockets are opened");
 	state.socket.fd = fd;
@@ -56,38 +56,38 @@ udp_new(int fd, int family)
 }
 
 void
-udp_close(struct udp *udp)
+datagrams_close(struct datagrams *udp)
 {
 	udp->fd = -1;
 	udp->first = udp->given = udp->end;
 }
 
 int
-udp_family(const struct udp *udp)
+datagrams_family(const struct datagrams *udp)
 {
 	return udp->family;
 }
 
 uint32_t
-udp_readiness(const struct udp *udp)
+datagrams_readiness(const struct datagrams *udp)
 {
 	return EPOLLOUT | (udp->end > udp->first ? EPOLLIN : 0u);
 }
 
 uint32_t
-udp_waiting(void)
+datagrams_waiting(void)
 {
 	return state.socket.fd < 0 ? 0 : state.socket.end - state.socket.first;
 }
 
-const struct udp_count *
-udp_counted(void)
+const struct datagrams_count *
+datagrams_counted(void)
 {
 	return &state.count;
 }
 
 void
-udp_drops_asked(bool told)
+datagrams_drops_asked(bool told)
 {
 	if (told)
 		state.told_drops = state.count.drops;
@@ -95,15 +95,15 @@ udp_drops_asked(bool told)
 }
 
 uint64_t
-udp_drops_known(void)
+datagrams_drops_known(void)
 {
 	return state.drops_untold ? state.told_drops : state.count.drops;
 }
 
 void
-udp_arrive(void)
+datagrams_arrive(void)
 {
-	struct udp *udp = &state.socket;
+	struct datagrams *udp = &state.socket;
 	uint32_t slot = udp->end % PARCEL_PORTS;
 
 	if (udp->fd < 0)
@@ -120,7 +120,7 @@ udp_arrive(void)
 }
 
 static void
-give(struct udp *udp, struct parcel *parcel, struct mmsghdr *message)
+give(struct datagrams *udp, struct parcel *parcel, struct mmsghdr *message)
 {
 	uint32_t count = parcel_count(parcel, parcel->size);
 
@@ -132,7 +132,7 @@ give(struct udp *udp, struct parcel *parcel, struct mmsghdr *message)
 }
 
 int
-udp_receive(struct udp *udp, struct mmsghdr *messages, unsigned most)
+datagrams_receive(struct datagrams *udp, struct mmsghdr *messages, unsigned most)
 {
 	int error = fault(CALL_RECVMMSG);
 	unsigned count = 0;
@@ -156,7 +156,7 @@ udp_receive(struct udp *udp, struct mmsghdr *messages, unsigned most)
 
 /* The parcel that a message is a reply to, checked, and its length. */
 static struct parcel *
-find(struct udp *udp, const struct msghdr *message, uint32_t *length)
+find(struct datagrams *udp, const struct msghdr *message, uint32_t *length)
 {
 	struct address to = {.length = message->msg_namelen};
 	struct parcel *parcel;
@@ -208,7 +208,7 @@ answer(struct parcel *parcel, uint32_t length)
 }
 
 int
-udp_send_many(struct udp *udp, const struct mmsghdr *messages, unsigned count)
+datagrams_send_many(struct datagrams *udp, const struct mmsghdr *messages, unsigned count)
 {
 	unsigned sent = (unsigned)fault_cut(count);
 	int error = fault(CALL_SENDMMSG);
@@ -231,7 +231,7 @@ udp_send_many(struct udp *udp, const struct mmsghdr *messages, unsigned count)
 }
 
 ssize_t
-udp_send(struct udp *udp, const struct msghdr *message)
+datagrams_send(struct datagrams *udp, const struct msghdr *message)
 {
 	int error = fault(CALL_SENDMMSG);
 	uint32_t length;

@@ -1,4 +1,4 @@
-#include "echod/control.h"
+#include "echod/udp_cmsg.h"
 
 #include <linux/udp.h>
 #include <netinet/ip.h>
@@ -34,7 +34,7 @@ is(const struct cmsghdr *c, int level, int type, size_t size)
 }
 
 static void
-read_one(const struct cmsghdr *c, struct found *found, struct arrival *arrival)
+read_one(const struct cmsghdr *c, struct found *found, struct udp_arrival *arrival)
 {
 	int value;
 
@@ -53,20 +53,20 @@ read_one(const struct cmsghdr *c, struct found *found, struct arrival *arrival)
 	}
 }
 
-struct arrival
-control_read(struct msghdr *message, const struct in6_addr *source)
+struct udp_arrival
+udp_cmsg_read(struct msghdr *message, const struct in6_addr *source)
 {
-	struct arrival arrival = {0};
+	struct udp_arrival arrival = {0};
 	struct found found = {0};
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
 		read_one(c, &found, &arrival);
 	if (IN6_IS_ADDR_V4MAPPED(source) && found.v4) {
-		arrival.hit = address_mapped(found.v4->ipi_addr);
+		arrival.destination = address_mapped(found.v4->ipi_addr);
 		arrival.local = address_mapped(local_address(found.v4));
 		arrival.interface = (unsigned)found.v4->ipi_ifindex;
 	} else if (!IN6_IS_ADDR_V4MAPPED(source) && found.v6) {
-		arrival.hit = arrival.local = found.v6->ipi6_addr;
+		arrival.destination = arrival.local = found.v6->ipi6_addr;
 		arrival.interface = found.v6->ipi6_ifindex;
 	}
 	return arrival;
@@ -86,7 +86,7 @@ append(struct msghdr *message, int level, int type, const void *data, size_t siz
 }
 
 void
-control_write_reply(struct msghdr *message, const struct arrival *arrival,
+udp_cmsg_write_reply(struct msghdr *message, const struct udp_arrival *arrival,
         const struct in6_addr *source, bool with_dscp)
 {
 	int dscp = arrival->traffic_class & DSCP_MASK;
@@ -111,13 +111,13 @@ control_write_reply(struct msghdr *message, const struct arrival *arrival,
 }
 
 void
-control_append_segment(struct msghdr *message, uint16_t segment)
+udp_cmsg_append_segment(struct msghdr *message, uint16_t segment)
 {
 	append(message, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment));
 }
 
 void
-control_remove_segment(struct msghdr *message)
+udp_cmsg_remove_segment(struct msghdr *message)
 {
 	message->msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
 }

@@ -1,4 +1,4 @@
-#include "echod/replies.h"
+#include "echod/udp_replies.h"
 
 #include <errno.h>
 
@@ -7,7 +7,8 @@ enum {
 };
 
 struct msghdr *
-replies_add(struct replies *replies, struct address *to, void *bytes, const struct train *train)
+udp_replies_add(
+        struct udp_replies *replies, struct address *to, void *bytes, const struct train *train)
 {
 	size_t i = replies->count++;
 	struct msghdr *message = &replies->messages[i].msg_hdr;
@@ -38,7 +39,7 @@ send_singly(struct msghdr *message, const struct train *train, int fd, struct st
 	unsigned char *bytes = message->msg_iov->iov_base;
 	struct train rest = *train;
 
-	control_remove_segment(message);
+	udp_cmsg_remove_segment(message);
 	while (rest.length > 0) {
 		size_t piece = train_piece(&rest, 0);
 		ssize_t sent;
@@ -62,7 +63,7 @@ send_singly(struct msghdr *message, const struct train *train, int fd, struct st
 
 /* The kernel has refused message i. */
 static void
-give_up(struct replies *replies, size_t i, int error, int fd, struct stats *stats)
+give_up(struct udp_replies *replies, size_t i, int error, int fd, struct stats *stats)
 {
 	const struct train *train = &replies->trains[i];
 
@@ -73,13 +74,13 @@ give_up(struct replies *replies, size_t i, int error, int fd, struct stats *stat
 }
 
 void
-replies_send(struct replies *replies, int fd, struct stats *stats)
+udp_replies_send(struct udp_replies *replies, int fd, struct stats *stats)
 {
 	size_t done = 0;
 
 	for (size_t i = 0; i < replies->count; i++)
 		if (train_count(&replies->trains[i]) > 1)
-			control_append_segment(&replies->messages[i].msg_hdr,
+			udp_cmsg_append_segment(&replies->messages[i].msg_hdr,
 			        (uint16_t)replies->trains[i].segment);
 	while (done < replies->count) {
 		int sent = sendmmsg(

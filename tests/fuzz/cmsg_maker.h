@@ -2,8 +2,8 @@
  * The kernel's side of control messages: put_cmsg() of net/core/scm.c, with messages made up by a
  * fuzzer.
  */
-#ifndef ECHOD_FUZZ_CONTROL_MESSAGES_H
-#define ECHOD_FUZZ_CONTROL_MESSAGES_H
+#ifndef ECHOD_FUZZ_CMSG_MAKER_H
+#define ECHOD_FUZZ_CMSG_MAKER_H
 
 #include "fuzz.h"
 
@@ -14,7 +14,7 @@
 /* What the whole ones among them said; of several of a kind, the last. IPv4 is v4-mapped. */
 struct told {
 	bool has_v4, has_v6;
-	struct in6_addr hit4, local4, hit6;
+	struct in6_addr destination4, local4, destination6;
 	unsigned interface4, interface6;
 	uint8_t traffic_class;
 	uint16_t segment;

@@ -1,0 +1,22 @@
+/*
+ * What counts as one source: an IPv4 address, or the /64 of an IPv6 address. A /64 is the least
+ * that one customer is given (RFC 6177), so more addresses from it are not more peers. Pure.
+ */
+#ifndef ECHOD_SOURCE_H
+#define ECHOD_SOURCE_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+/* A random key (getentropy(3)) for the hash, so that no peer can choose sources that collide. */
+struct source_key {
+	unsigned char bytes[16];
+};
+
+/* The source that an address belongs to. IPv4 addresses are v4-mapped. */
+struct in6_addr source_of(const struct in6_addr *address);
+
+/* SipHash of the source. */
+uint64_t source_hash(const struct in6_addr *source, const struct source_key *key);
+
+#endif

@@ -1,0 +1,65 @@
+#include "test.h"
+
+#include "echod/source.h"
+
+#include <arpa/inet.h>
+#include <stdbool.h>
+#include <string.h>
+
+static struct in6_addr
+address(const char *text)
+{
+	struct in6_addr result;
+
+	assert_int_equal(inet_pton(AF_INET6, text, &result), 1);
+	return result;
+}
+
+static void
+ipv4_by_address_ipv6_by_its_first_64_bits(void **state)
+{
+	static const struct {
+		const char *one, *other;
+		bool same;
+	} samples[] = {
+	        {"::ffff:192.0.2.1", "::ffff:192.0.2.1", true},
+	        {"::ffff:192.0.2.1", "::ffff:192.0.2.2", false},
+	        {"2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true},
+	        {"2001:db8:0:1::1", "2001:db8:0:2::1", false},
+	        {"2001:db8:0:1::1", "2001:db8:1:1::1", false},
+	        {"::5", "::ffff:0.0.0.5", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		const struct in6_addr one = address(samples[i].one),
+		                      other = address(samples[i].other), first = source_of(&one),
+		                      second = source_of(&other);
+
+		print_message("%s %s\n", samples[i].one, samples[i].other);
+		assert_int_equal(memcmp(&first, &second, sizeof(first)) == 0, samples[i].same);
+	}
+}
+
+static void
+the_hash_depends_on_source_and_key(void **state)
+{
+	const struct source_key key = {{1}}, other_key = {{2}};
+	const struct in6_addr one = address("2001:db8::"), other = address("2001:db8:0:1::");
+
+	(void)state;
+	assert_true(source_hash(&one, &key) == source_hash(&one, &key));
+	assert_true(source_hash(&one, &key) != source_hash(&other, &key));
+	assert_true(source_hash(&one, &key) != source_hash(&one, &other_key));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(ipv4_by_address_ipv6_by_its_first_64_bits),
+	        cmocka_unit_test(the_hash_depends_on_source_and_key),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
