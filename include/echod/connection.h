@@ -7,12 +7,11 @@
 #define ECHOD_CONNECTION_H
 
 #include "echod/common/address.h"
-#include "echod/io.h"
+#include "echod/echo.h"
 #include "echod/pool.h"
 #include "echod/source_limit.h"
 #include "echod/stats.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,26 +27,14 @@ enum close_reason {
 	CLOSE_DRAIN,   /* the daemon stops */
 };
 
-/* One cache line; an idle connection is this and libev's entry for its descriptor. */
-struct connection {
-	struct io_stream stream;
-	uint64_t sent;      /* bytes sent back */
-	uint32_t active_at; /* when bytes last moved, on connections.now */
-	bool open;          /* false while the slot is free */
-	bool finished;      /* the peer has sent FIN */
-	bool blocked;       /* the kernel does not take all the bytes now */
-};
-static_assert(sizeof(struct connection) == 64, "a connection is one cache line");
-
 struct connections;
 
 /* What all connections share. */
 struct connections_config {
 	struct ev_loop *loop;  /* its ev_userdata becomes the connections */
 	uint32_t limit;        /* connections at once */
-	size_t ring_size;      /* bytes, as in io.h */
+	size_t ring_size;      /* bytes, as in echo.h */
 	size_t ring_memory;    /* bytes */
-	struct batch *batch;   /* as in io.h */
 	bool log_exits;        /* one EXIT line a connection */
 	uint64_t source_limit; /* connections a source may have at once; 0: any number */
 	struct stats *stats;
@@ -71,9 +58,6 @@ int connection_open(struct connections *connections, int peer_fd, const struct a
  * the peer is told so with a reset instead of FIN. */
 void connection_close(
         struct connections *connections, struct connection *connection, enum close_reason reason);
-
-/* Which events a connection waits for (EV_READ, EV_WRITE). */
-int connection_interest(const struct connection *connection);
 
 bool connections_full(const struct connections *connections);
 uint32_t connections_open_now(const struct connections *connections);

@@ -22,13 +22,6 @@ struct prefix_list {
 	size_t count;
 };
 
-/* How connections' bytes cross into the kernel; see io.h. */
-enum io_way {
-	IO_AUTO, /* in batches where the kernel permits it */
-	IO_DIRECT,
-	IO_BATCH,
-};
-
 struct options {
 	const char **listen; /* ADDRESS as given, checked; owned */
 	size_t n_listen;
@@ -50,8 +43,6 @@ struct options {
 	uint64_t udp_rate;                         /* tokens a second and source, 0: no limit */
 	struct prefix_list udp_exempt;             /* sources without that limit */
 	bool udp_rate_log_only, no_udp_gro, no_dscp;
-
-	enum io_way io;
 
 	bool log_connections, verbose, quiet;
 

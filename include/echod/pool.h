@@ -21,8 +21,8 @@ struct pool {
 /*
  * Maps room for capacity items (0 is a pool that lends nothing) of item_size bytes, a multiple
  * of 8. A lent item begins with 8 zero bytes, which are the pool's while it is not lent. The others
- * are zero when it is lent for the first time and later as they were given back. Returns 0, or -1
- * and sets errno (mmap(2)).
+ * are zero when it is lent for the first time and later as they were given back. Returns 0 or a
+ * negative errno (mmap(2)).
  */
 int pool_init(struct pool *pool, uint32_t capacity, size_t item_size);
 

@@ -21,8 +21,8 @@ struct ring_pool {
 
 /*
  * Maps room for as many rings of ring_size bytes (1 to 2^31, rounded up to whole pages) as fit
- * into memory bytes; none is fine. Returns 0, or -ENOMEM. Call ring_pool_free() whatever the
- * outcome.
+ * into memory bytes; none is fine. Returns 0 or a negative errno (mmap(2)). Call ring_pool_free()
+ * whatever the outcome.
  */
 int ring_pool_init(struct ring_pool *rings, size_t ring_size, size_t memory);
 void ring_pool_free(struct ring_pool *rings);

@@ -1,5 +1,5 @@
 /*
- * The signals that the daemon hears, as events of the loop (signalfd(2)): none interrupts anything.
+ * Signals as events of the loop (signalfd(2)): none interrupts a system call.
  */
 #ifndef ECHOD_SIGNALS_H
 #define ECHOD_SIGNALS_H
@@ -7,15 +7,15 @@
 #include <ev.h>
 
 enum {
-	SIGNALS_MOST = 8,
+	SIGNALS_MAX = 8,
 };
 
 struct signals_config {
 	struct ev_loop *loop;
-	const int *numbers; /* what to hear, at most SIGNALS_MOST; ends with 0 */
+	const int *numbers; /* at most SIGNALS_MAX; ends with 0 */
 	void (*on_signal)(void *owner, int number);
-	/* None will be heard any more, and why. */
-	void (*on_deaf)(void *owner, const char *reason);
+	/* No signal can be received any more, and why. */
+	void (*on_lost)(void *owner, const char *reason);
 	void *owner;
 };
 
@@ -25,13 +25,13 @@ struct signals {
 };
 
 /*
- * Blocks the signals (sigprocmask(2)) and listens to them. Returns 0, or -1 and sets errno. They
- * stay blocked for good: one that comes when nobody listens any more must not end the process
- * otherwise than it is about to end.
+ * Blocks the signals (sigprocmask(2)) and receives them from then on. Returns 0 or a negative
+ * errno. They stay blocked for good: a signal that arrives after signals_close() must not change
+ * how the process ends.
  */
 int signals_open(struct signals *signals, const struct signals_config *config);
 
-/* What is zeroed or was closed before is fine. */
+/* A zeroed struct and a closed one are fine. */
 void signals_close(struct signals *signals);
 
 #endif

@@ -1,11 +1,12 @@
 /*
- * Who has waited too long: connections that are idle, stalled, or in the way when all are taken.
+ * Timeouts and eviction: closes connections that are idle or stalled, and, when all slots are
+ * taken, the longest-idle connection.
  *
- * Instead of a timer a connection, ten times a second a tenth of the connections is looked at, so a
- * timeout comes at most 1.4 s late, later when the loop is starved, and never early: time in which
- * the process was stopped does not count against anybody. On the way, the memory of rings that were
- * not lent for 5 s goes back to the system. The sweep sleeps while nothing is open and nothing is
- * left to give back.
+ * Instead of a timer for each connection, a tenth of the connections is examined ten times per
+ * second. A timeout so comes at most 1.4 s late, later when the loop is starved, and never early:
+ * time in which the process was stopped does not count. At the same ticks, the memory of rings that
+ * were not lent for 5 s is given back to the system. The sweep sleeps while no connection is open
+ * and no memory is left to give back.
  */
 #ifndef ECHOD_SWEEP_H
 #define ECHOD_SWEEP_H
@@ -23,8 +24,8 @@ struct sweep_config {
 	struct connections *connections;
 	/* milliseconds; 0: never */
 	uint64_t idle_timeout, idle_timeout_full, stall_timeout;
-	/* Called when a connection was seen that would give way to a newcomer. */
-	void (*on_dispensable)(void *owner);
+	/* An evictable connection has been found. */
+	void (*on_evictable)(void *owner);
 	void *owner;
 };
 
@@ -32,14 +33,14 @@ struct sweep_config {
 struct sweep *sweep_new(const struct sweep_config *config);
 void sweep_free(struct sweep *sweep);
 
-/* A connection has been opened: there is something to look at. */
+/* Call when a connection has been opened. */
 void sweep_wake(struct sweep *sweep);
 
 /*
- * Closes (CLOSE_FULL) the connection idle longest, if it is idle longer than idle_timeout_full.
- * Returns whether it did. Looks through all connections at most once a tick, so one that has become
- * dispensable since then may be passed over until the next.
+ * Closes (CLOSE_FULL) the longest-idle connection, if it is idle longer than idle_timeout_full.
+ * Returns whether it did. Searches all connections at most once per tick, so a connection that has
+ * become evictable since may be passed over until the next tick.
  */
-bool sweep_make_room(struct sweep *sweep);
+bool sweep_evict_idle(struct sweep *sweep);
 
 #endif

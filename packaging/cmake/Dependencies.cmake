@@ -3,8 +3,6 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(JSON REQUIRED IMPORTED_TARGET json-c)
-# Optional: without it --io=batch is refused, and --io=auto goes the direct way.
-pkg_check_modules(URING IMPORTED_TARGET liburing)
 
 # libev ships no pkg-config file. The static one is for the tests: the linker's --wrap reaches only
 # what is linked in.

@@ -23,57 +23,46 @@ struct detail {
 struct connections {
 	struct connections_config config;
 	struct pool slots; /* of struct connection */
-	struct io *io;
-	struct source_limit *sources; /* NULL without a limit a source */
+	struct echo echo;
+	struct source_limit *sources; /* NULL without a limit for each source */
 	struct detail *details;       /* by slot; NULL when not needed */
-	uint32_t now;
 };
 
-static io_received connection_on_received;
-static io_sent connection_on_sent;
-
-/* What only some options need. */
-static bool
-make_tables(struct connections *all)
+/* Returns 0 or a negative errno. */
+static int
+map_tables(struct connections *all)
 {
 	const struct connections_config *config = &all->config;
 
 	if (config->source_limit > 0) {
 		all->sources = source_limit_new(config->limit, config->source_limit);
 		if (!all->sources)
-			return false;
+			return -errno;
 	}
 	if (config->source_limit == 0 && !config->log_exits)
-		return true;
+		return 0;
 	all->details = pool_map(config->limit * sizeof(struct detail));
-	return all->details;
+	return all->details ? 0 : -errno;
 }
 
 struct connections *
 connections_new(const struct connections_config *config)
 {
 	struct connections *all = calloc(1, sizeof(*all));
-	const struct io_config io_config = {
-	        .loop = config->loop,
-	        .batch = config->batch,
-	        .ring_size = config->ring_size,
-	        .ring_memory = config->ring_memory,
-	        .stats = config->stats,
-	        .on_received = connection_on_received,
-	        .on_sent = connection_on_sent,
-	        .owner = all,
-	};
+	int error;
 
 	if (!all)
 		return NULL;
 	all->config = *config;
-	all->io = io_new(&io_config);
-	if (!all->io || pool_init(&all->slots, config->limit, sizeof(struct connection)) < 0 ||
-	        !make_tables(all)) {
-		int error = errno;
-
+	error = echo_init(
+	        &all->echo, config->loop, config->stats, config->ring_size, config->ring_memory);
+	if (!error)
+		error = pool_init(&all->slots, config->limit, sizeof(struct connection));
+	if (!error)
+		error = map_tables(all);
+	if (error) {
 		connections_free(all);
-		errno = error;
+		errno = -error;
 		return NULL;
 	}
 	ev_set_userdata(config->loop, all);
@@ -91,7 +80,7 @@ connections_free(struct connections *all)
 	pool_unmap(all->details, all->config.limit * sizeof(struct detail));
 	source_limit_free(all->sources);
 	pool_free(&all->slots);
-	io_free(all->io);
+	echo_free(&all->echo);
 	free(all);
 }
 
@@ -101,44 +90,16 @@ detail_of(const struct connections *all, const struct connection *c)
 	return &all->details[pool_index(&all->slots, c)];
 }
 
-int
-connection_interest(const struct connection *c)
-{
-	const struct ring *ring = c->stream.watcher.data;
-
-	if (!ring) /* what is owed, if anything, waits in the kernel */
-		return c->blocked ? EV_WRITE : EV_READ;
-	return (c->finished || ring->used == ring->size ? 0 : EV_READ) |
-	       (ring->used > 0 ? EV_WRITE : 0);
-}
-
-__attribute__((noinline)) static void /* as in io.c: off the way of most echoes */
-wait_for(struct connections *all, struct connection *c, int events)
-{
-	struct ev_io *watcher = &c->stream.watcher;
-
-	ev_io_stop(all->config.loop, watcher);
-	ev_io_modify(watcher, events);
-	ev_io_start(all->config.loop, watcher);
-}
-
-static void
-update_interest(struct connections *all, struct connection *c)
-{
-	int events = connection_interest(c);
-
-	if ((c->stream.watcher.events & (EV_READ | EV_WRITE)) != events)
-		wait_for(all, c, events);
-}
-
 static enum close_reason
-reason_of(ssize_t error)
+close_reason_of(int ended)
 {
-	switch (-error) {
-	case ECONNRESET:
-	case EPIPE:
+	switch (ended) {
+	case ECHO_FINISHED:
+		return CLOSE_EOF;
+	case -ECONNRESET:
+	case -EPIPE:
 		return CLOSE_RESET;
-	case ETIMEDOUT:
+	case -ETIMEDOUT:
 		return CLOSE_TIMEOUT;
 	default:
 		return CLOSE_ERROR;
@@ -146,61 +107,14 @@ reason_of(ssize_t error)
 }
 
 static void
-connection_on_received(void *owner, struct io_stream *stream, ssize_t received)
-{
-	struct connections *all = owner;
-	struct connection *c = (struct connection *)stream;
-
-	if (received < 0 && received != -EAGAIN) {
-		connection_close(all, c, reason_of(received));
-		return;
-	}
-	if (received == 0)
-		c->finished = true;
-	if (c->finished && io_held(stream) == 0)
-		connection_close(all, c, CLOSE_EOF);
-	else if (received > 0 && (!c->blocked || io_held(stream) == 0))
-		io_send(all->io, stream);
-	else
-		update_interest(all, c);
-}
-
-static void
-connection_on_sent(void *owner, struct io_stream *stream, ssize_t sent, bool all_sent)
-{
-	struct connections *all = owner;
-	struct connection *c = (struct connection *)stream;
-
-	if (sent < 0 && sent != -EAGAIN) {
-		connection_close(all, c, reason_of(sent));
-		return;
-	}
-	if (sent > 0)
-		c->sent += (uint64_t)sent;
-	/* The first refusal, too: what it blocks began to wait just now. */
-	if (sent > 0 || !c->blocked)
-		c->active_at = all->now;
-	c->blocked = !all_sent;
-	if (all_sent && c->finished)
-		connection_close(all, c, CLOSE_EOF);
-	else
-		update_interest(all, c);
-}
-
-/* At most one receive and one send a turn, so that no peer's bulk keeps the others waiting. */
-static void
 connection_on_ready(struct ev_loop *loop, struct ev_io *watcher, int events)
 {
 	struct connections *all = ev_userdata(loop);
 	struct connection *c = (struct connection *)watcher;
+	int ended = echo_on_ready(&all->echo, c, events);
 
-	if (events & EV_ERROR) { /* epoll refused the descriptor (ev(3), EV_ERROR) */
-		connection_close(all, c, CLOSE_ERROR);
-	} else if ((events & EV_WRITE) && io_held(&c->stream) > 0) {
-		io_send(all->io, &c->stream);
-	} else { /* also when writable without a ring: what is owed has to be looked at again */
-		io_receive(all->io, &c->stream);
-	}
+	if (ended)
+		connection_close(all, c, close_reason_of(ended));
 }
 
 int
@@ -214,7 +128,7 @@ connection_open(struct connections *all, int peer_fd, const struct address *peer
 	if (all->sources && source_limit_connect(all->sources, peer, &source) < 0)
 		return -EDQUOT;
 	c = pool_take(&all->slots);
-	*c = (struct connection){.open = true, .active_at = all->now};
+	*c = (struct connection){.open = true, .active_at = all->echo.now};
 	if (all->details) {
 		struct detail *detail = detail_of(all, c);
 
@@ -227,12 +141,12 @@ connection_open(struct connections *all, int peer_fd, const struct address *peer
 	}
 	all->config.stats->tcp_accepted++;
 	all->config.stats->tcp_open++;
-	ev_io_init(&c->stream.watcher, connection_on_ready, peer_fd, EV_READ);
-	ev_io_start(all->config.loop, &c->stream.watcher);
+	ev_io_init(&c->watcher, connection_on_ready, peer_fd, EV_READ);
+	ev_io_start(all->config.loop, &c->watcher);
 	return 0;
 }
 
-/* How each end is called in the log, and where it is counted. */
+/* The name of each reason in the log, and its counter. */
 static const struct {
 	const char *text;
 	size_t counter; /* in struct stats */
@@ -253,7 +167,7 @@ log_exit(const struct connections *all, const struct connection *c, const char *
 	const struct detail *detail = detail_of(all, c);
 	struct address peer = {.length = sizeof(detail->peer.any.sa_family)};
 	uint64_t duration_ms = (clock_now_ns() - detail->opened_ns) / NS_PER_MS;
-	unsigned long long sent = c->sent, received = sent + io_held(&c->stream);
+	unsigned long long sent = c->sent, received = sent + echo_held(c);
 	char text[ADDRESS_TEXT_SIZE];
 
 	peer.in6 = detail->peer.in6;
@@ -268,20 +182,20 @@ connection_close(struct connections *all, struct connection *c, enum close_reaso
 {
 	const struct linger abort = {.l_onoff = 1, .l_linger = 0}; /* socket(7): RST */
 	uint64_t *counter = (uint64_t *)(void *)((char *)all->config.stats + ends[reason].counter);
-	int peer_fd = c->stream.watcher.fd;
+	int peer_fd = c->watcher.fd;
 
 	++*counter;
-	ev_io_stop(all->config.loop, &c->stream.watcher);
+	ev_io_stop(all->config.loop, &c->watcher);
 	if (all->details) {
 		if (all->config.log_exits)
 			log_exit(all, c, ends[reason].text);
 		source_limit_disconnect(all->sources, detail_of(all, c)->source);
 	}
-	/* For what waits in the kernel it does that itself. */
-	if (io_held(&c->stream) > 0)
+	/* For bytes that wait in its receive queue the kernel sends the reset itself. */
+	if (echo_held(c) > 0)
 		setsockopt(peer_fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	close(peer_fd);
-	io_release(all->io, &c->stream);
+	echo_release(&all->echo, c);
 	all->config.stats->tcp_open--;
 	c->open = false;
 	pool_give(&all->slots, c);
@@ -303,13 +217,13 @@ connections_open_now(const struct connections *all)
 size_t
 connections_rings_lent(const struct connections *all)
 {
-	return io_rings_lent(all->io);
+	return echo_rings_lent(&all->echo);
 }
 
 bool
 connections_trim(struct connections *all, uint32_t looks_a_round)
 {
-	return io_trim(all->io, looks_a_round);
+	return ring_pool_trim(&all->echo.rings, looks_a_round);
 }
 
 uint32_t
@@ -327,11 +241,11 @@ connections_at(struct connections *all, uint32_t index)
 uint32_t
 connections_now(const struct connections *all)
 {
-	return all->now;
+	return all->echo.now;
 }
 
 void
 connections_advance(struct connections *all, uint32_t tenths)
 {
-	all->now += tenths;
+	all->echo.now += tenths;
 }

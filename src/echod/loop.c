@@ -8,7 +8,7 @@
 
 /* libev would call abort(3). */
 static void
-give_up(const char *call)
+end_process(const char *call)
 {
 	log_line(LOG_ERR, "echod: %s: %s", call, strerror(errno));
 	exit(EXIT_FAILURE);
@@ -26,7 +26,7 @@ allocate(void *memory, long size)
 	}
 	more = realloc(memory, (size_t)size);
 	if (!more)
-		give_up("memory for the event loop");
+		end_process("memory for the event loop");
 	return more;
 }
 
@@ -34,12 +34,12 @@ struct ev_loop *
 loop_new(void)
 {
 	ev_set_allocator(allocate);
-	ev_set_syserr_cb(give_up);
+	ev_set_syserr_cb(end_process);
 	return ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 }
 
 static void
-loop_on_hurry(struct ev_loop *loop, struct ev_timer *timer, int events)
+loop_on_poke(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	(void)loop;
 	(void)timer;
@@ -47,13 +47,13 @@ loop_on_hurry(struct ev_loop *loop, struct ev_timer *timer, int events)
 }
 
 void
-loop_hurry_init(struct ev_timer *timer)
+loop_poke_init(struct ev_timer *timer)
 {
-	ev_timer_init(timer, loop_on_hurry, 0, 0);
+	ev_timer_init(timer, loop_on_poke, 0, 0);
 }
 
 void
-loop_hurry(struct ev_loop *loop, struct ev_timer *timer)
+loop_poke(struct ev_loop *loop, struct ev_timer *timer)
 {
 	ev_timer_stop(loop, timer);
 	ev_timer_set(timer, 0, 0);

@@ -87,22 +87,6 @@ set_gro(void *into, const char *text)
 	return options->no_udp_gro || strcmp(text, "on") == 0 ? 0 : -EINVAL;
 }
 
-static int
-set_io(void *into, const char *text)
-{
-	static const char *const ways[] = {
-	        [IO_AUTO] = "auto", [IO_DIRECT] = "direct", [IO_BATCH] = "batch"};
-	struct options *options = into;
-
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		if (strcmp(text, ways[i]) == 0) {
-			options->io = (enum io_way)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 #define OFFSET(field) .offset = offsetof(struct options, field)
 #define FLAG(field)   .kind = OPTION_FLAG, OFFSET(field)
 #define COUNT(field, low, high)                                                                    \
@@ -215,12 +199,6 @@ static const struct option_spec specs[] = {
         {.name = "no-dscp",
                 FLAG(no_dscp),
                 .help = "do not reflect the DSCP of a datagram in the reply"},
-        {.name = "io",
-                .kind = OPTION_CALL,
-                .argument = "WAY",
-                .call = set_io,
-                .expects = "auto, direct or batch",
-                .help = "direct: a call each; batch: io_uring; auto: batch if permitted [auto]"},
         {.name = "log-connections",
                 FLAG(log_connections),
                 .help = "a line for each connection that ends"},

@@ -32,11 +32,10 @@ pool_init(struct pool *pool, uint32_t capacity, size_t item_size)
 	if (capacity == 0)
 		return 0;
 	if (__builtin_mul_overflow(capacity, item_size, &length)) {
-		errno = ENOMEM;
-		return -1;
+		return -ENOMEM;
 	}
 	pool->items = pool_map(length);
-	return pool->items ? 0 : -1;
+	return pool->items ? 0 : -errno;
 }
 
 void

@@ -25,13 +25,11 @@ ring_pool_init(struct ring_pool *rings, size_t ring_size, size_t memory)
 	count = memory / rings->ring_size;
 	if (count == 0)
 		return 0;
-	if (count > UINT32_MAX) {
-		errno = ENOMEM;
-		return -1;
-	}
+	if (count > UINT32_MAX)
+		return -ENOMEM;
 	rings->bytes = pool_map(count * rings->ring_size);
 	if (!rings->bytes)
-		return -1;
+		return -errno;
 	return pool_init(&rings->pool, (uint32_t)count, sizeof(struct item));
 }
 

@@ -20,7 +20,6 @@ struct server {
 	struct signals signals;
 	struct ev_timer drain;
 	struct stats stats;
-	struct batch *batch; /* NULL: the direct way */
 	struct connections *connections;
 	struct acceptor *acceptor;
 	struct udp *udp;
@@ -38,14 +37,6 @@ end_if_drained(struct server *server)
 }
 
 static void
-server_on_opened(void *owner)
-{
-	struct server *server = owner;
-
-	sweep_wake(server->sweep);
-}
-
-static void
 server_on_closed(void *owner)
 {
 	struct server *server = owner;
@@ -55,19 +46,11 @@ server_on_closed(void *owner)
 }
 
 static void
-server_on_dispensable(void *owner)
+server_on_evictable(void *owner)
 {
 	struct server *server = owner;
 
 	acceptor_on_room(server->acceptor);
-}
-
-static bool
-server_make_room(void *owner)
-{
-	struct server *server = owner;
-
-	return sweep_make_room(server->sweep);
 }
 
 static void
@@ -79,7 +62,7 @@ server_on_drain_timeout(struct ev_loop *loop, struct ev_timer *timer, int events
 }
 
 static void
-stop(struct server *server)
+begin_stop(struct server *server)
 {
 	if (server->draining) {
 		log_line(LOG_INFO, "STOP: at once");
@@ -107,7 +90,7 @@ server_on_idle(void *owner)
 }
 
 static void
-show(struct server *server)
+log_stats(struct server *server)
 {
 	char text[STATS_TEXT_SIZE];
 
@@ -126,17 +109,17 @@ server_on_signal(void *owner, int number)
 		        "SIGHUP: nothing to reload, the options are the command line's");
 		break;
 	case SIGUSR1:
-		show(owner);
+		log_stats(owner);
 		break;
 	default:
-		stop(owner);
+		begin_stop(owner);
 		break;
 	}
 }
 
-/* Who cannot be told to stop must not go on. */
+/* A daemon that cannot be told to stop must not go on. */
 static void
-server_on_deaf(void *owner, const char *reason)
+server_on_signals_lost(void *owner, const char *reason)
 {
 	struct server *server = owner;
 
@@ -145,48 +128,29 @@ server_on_deaf(void *owner, const char *reason)
 	ev_break(server->loop, EVBREAK_ALL);
 }
 
-static bool
-hear_signals(struct server *server)
+static int
+open_signals(struct server *server)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, 0};
 	const struct signals_config config = {
 	        .loop = server->loop,
 	        .numbers = numbers,
 	        .on_signal = server_on_signal,
-	        .on_deaf = server_on_deaf,
+	        .on_lost = server_on_signals_lost,
 	        .owner = server,
 	};
 
-	return signals_open(&server->signals, &config) == 0;
-}
-
-/* Whether there is a way to go on: the direct one needs nothing. */
-static bool
-make_batch(struct server *server, const struct options *options)
-{
-	if (options->io == IO_DIRECT)
-		return true;
-	server->batch = batch_new();
-	if (server->batch) {
-		log_line(LOG_INFO, "IO: in batches (io_uring)");
-		return true;
-	}
-	if (options->io == IO_AUTO) {
-		log_line(LOG_DEBUG, "IO: direct (io_uring: %s)", strerror(errno));
-		return true;
-	}
-	return false;
+	return signals_open(&server->signals, &config);
 }
 
 static bool
-make_connections(struct server *server, const struct options *options, uint32_t limit)
+make_connection_table(struct server *server, const struct options *options, uint32_t limit)
 {
 	const struct connections_config config = {
 	        .loop = server->loop,
 	        .limit = limit,
 	        .ring_size = options->buffer_size,
 	        .ring_memory = options->buffer_memory,
-	        .batch = server->batch,
 	        .log_exits = options->log_connections,
 	        .source_limit = options->max_connections_per_source,
 	        .stats = &server->stats,
@@ -207,7 +171,7 @@ make_sweep(struct server *server, const struct options *options)
 	        .idle_timeout = options->idle_timeout,
 	        .idle_timeout_full = options->idle_timeout_full,
 	        .stall_timeout = options->stall_timeout,
-	        .on_dispensable = server_on_dispensable,
+	        .on_evictable = server_on_evictable,
 	        .owner = server,
 	};
 
@@ -221,18 +185,16 @@ make_acceptor(struct server *server, const struct options *options, struct liste
 	const struct acceptor_config config = {
 	        .loop = server->loop,
 	        .connections = server->connections,
+	        .sweep = server->sweep,
 	        .stats = &server->stats,
 	        .rate = options->accept_rate,
-	        .make_room = server_make_room,
-	        .on_opened = server_on_opened,
-	        .owner = server,
 	};
 
 	server->acceptor = acceptor_new(&config, listeners);
 	return server->acceptor;
 }
 
-/* Only when somebody holds the sockets for us and starts us again does an end lose nobody. */
+/* An end loses no connection only when systemd holds the sockets and starts the daemon again. */
 static bool
 make_service(
         struct server *server, const struct options *options, const struct listeners *listeners)
@@ -260,17 +222,17 @@ make_udp(struct server *server, const struct options *options, struct listeners 
 	return server->udp;
 }
 
-/* Returns NULL, or what it is that could not be made; errno says why. */
+/* Returns NULL, or the name of the part that could not be made; errno says why. */
 static const char *
-make(struct server *server, const struct options *options, struct listeners *listeners,
+make_parts(struct server *server, const struct options *options, struct listeners *listeners,
         uint32_t limit)
 {
+	int error;
+
 	server->loop = loop_new();
 	if (!server->loop)
 		return "event loop";
-	if (!make_batch(server, options))
-		return "--io=batch: io_uring";
-	if (!make_connections(server, options, limit))
+	if (!make_connection_table(server, options, limit))
 		return "memory for connections";
 	if (!make_sweep(server, options) || !make_acceptor(server, options, listeners))
 		return "memory";
@@ -278,8 +240,11 @@ make(struct server *server, const struct options *options, struct listeners *lis
 		return "service manager";
 	if (!make_udp(server, options, listeners))
 		return "memory for datagrams";
-	if (!hear_signals(server))
+	error = open_signals(server);
+	if (error) {
+		errno = -error;
 		return "signals";
+	}
 	return NULL;
 }
 
@@ -293,7 +258,7 @@ server_new(const struct options *options, struct listeners *listeners, uint32_t 
 		server->drain_ms = options->drain_timeout;
 		ev_timer_init(&server->drain, server_on_drain_timeout,
 		        (double)server->drain_ms / 1000, 0);
-		failed = make(server, options, listeners, limit);
+		failed = make_parts(server, options, listeners, limit);
 	}
 	if (!failed)
 		return server;
@@ -308,7 +273,6 @@ server_free(struct server *server)
 	if (!server)
 		return;
 	connections_free(server->connections);
-	batch_free(server->batch);
 	acceptor_free(server->acceptor);
 	sweep_free(server->sweep);
 	service_free(server->service);

@@ -18,20 +18,20 @@
 
 struct service {
 	struct service_config config;
-	int notify_fd; /* -1: nobody to tell */
+	int notify_fd; /* -1: no service manager */
 	struct address manager;
-	struct ev_timer beat; /* READY=1, then WATCHDOG=1; and STOPPING=1 in time */
+	struct ev_timer heartbeat; /* READY=1, then WATCHDOG=1; STOPPING=1 when the drain begins */
 	struct ev_timer status, idle;
-	struct ev_check turn_end;
+	struct ev_check iteration_end;
 	double watchdog_s; /* 0: none */
 	bool ready, stopping, told_stopping;
 	uint64_t drain_ms;
-	uint64_t activity;  /* a number that grows with whatever moves */
+	uint64_t activity;  /* grows with each connection, byte and datagram */
 	uint64_t active_ns; /* when it last grew; kept only for exit_idle_ms */
 	char told[STATS_SUMMARY_SIZE];
 };
 
-/* Returns 0 and stores an address, of length 0 when there is nobody to tell; or -EINVAL. */
+/* Returns 0 and stores an address, of length 0 without a service manager; or -EINVAL. */
 static int
 find_manager(struct address *manager)
 {
@@ -55,7 +55,7 @@ find_manager(struct address *manager)
 
 /* Returns false when the message should be tried again. */
 static bool
-tell(const struct service *service, const char *message)
+send_message(const struct service *service, const char *message)
 {
 	ssize_t sent;
 
@@ -77,7 +77,7 @@ activity(const struct stats *stats)
 }
 
 static bool
-tell_stopping(const struct service *service)
+send_stopping(const struct service *service)
 {
 	uint64_t left_us = service->drain_ms * 1000 + STOP_MARGIN_US;
 	char message[128];
@@ -85,20 +85,20 @@ tell_stopping(const struct service *service)
 	snprintf(message, sizeof(message),
 	        "STOPPING=1\nSTATUS=Stopping: %llu connections to finish\nEXTEND_TIMEOUT_USEC=%llu",
 	        (unsigned long long)service->config.stats->tcp_open, (unsigned long long)left_us);
-	return tell(service, message);
+	return send_message(service, message);
 }
 
 static void
-service_on_beat(struct ev_loop *loop, struct ev_timer *timer, int events)
+service_on_heartbeat(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct service *service = timer->data;
 	bool told;
 
 	(void)events;
 	if (service->stopping && !service->told_stopping)
-		told = service->told_stopping = tell_stopping(service);
+		told = service->told_stopping = send_stopping(service);
 	else
-		told = tell(service, service->ready ? "WATCHDOG=1" : "READY=1");
+		told = send_message(service, service->ready ? "WATCHDOG=1" : "READY=1");
 	service->ready |= told;
 	timer->repeat = told ? service->watchdog_s / 2 : RETRY_S;
 	ev_timer_again(loop, timer);
@@ -117,7 +117,7 @@ service_on_status(struct ev_loop *loop, struct ev_timer *timer, int events)
 		return;
 	snprintf(message, sizeof(message), "STATUS=%s%s", service->stopping ? "Stopping: " : "",
 	        text);
-	if (tell(service, message))
+	if (send_message(service, message))
 		memcpy(service->told, text, sizeof(text));
 	else
 		ev_timer_again(loop, timer);
@@ -137,9 +137,9 @@ note_activity(struct service *service)
 		ev_timer_again(service->config.loop, &service->status);
 }
 
-/* Every turn comes by here: one comparison, unless something has moved. */
+/* Runs in every iteration: one comparison, unless something has moved. */
 static void
-service_on_turn_end(struct ev_loop *loop, struct ev_check *watcher, int events)
+service_on_iteration_end(struct ev_loop *loop, struct ev_check *watcher, int events)
 {
 	(void)loop;
 	(void)events;
@@ -154,7 +154,7 @@ service_on_idle(struct ev_loop *loop, struct ev_timer *timer, int events)
 	uint64_t idle_ns;
 
 	(void)events;
-	note_activity(service); /* of this turn, which may have been a long time coming */
+	note_activity(service); /* of this iteration, which may have begun late */
 	idle_ns = service->config.stats->tcp_open > 0 ? 0 : clock_now_ns() - service->active_ns;
 	if (idle_ns >= limit_ns) {
 		ev_timer_stop(loop, timer);
@@ -166,25 +166,26 @@ service_on_idle(struct ev_loop *loop, struct ev_timer *timer, int events)
 }
 
 static void
-start(struct service *service)
+start_watchers(struct service *service)
 {
 	struct ev_loop *loop = service->config.loop;
 
-	/* The lowest priority: after whatever else the turn has to do (ev(3)). */
-	ev_set_priority(&service->beat, EV_MINPRI);
+	/* The lowest priority: after all other events of the iteration (ev(3)); nothing else has
+	 * this priority. */
+	ev_set_priority(&service->heartbeat, EV_MINPRI);
 	ev_set_priority(&service->status, EV_MINPRI);
 	ev_set_priority(&service->idle, EV_MINPRI);
-	ev_set_priority(&service->turn_end, EV_MINPRI);
-	service->beat.data = service->status.data = service->idle.data = service->turn_end.data =
-	        service;
+	ev_set_priority(&service->iteration_end, EV_MINPRI);
+	service->heartbeat.data = service->status.data = service->idle.data =
+	        service->iteration_end.data = service;
 	if (service->notify_fd >= 0) {
-		ev_timer_start(loop, &service->beat);
+		ev_timer_start(loop, &service->heartbeat);
 		ev_timer_again(loop, &service->status);
 	}
 	if (service->config.exit_idle_ms)
 		ev_timer_start(loop, &service->idle);
 	if (service->notify_fd >= 0 || service->config.exit_idle_ms)
-		ev_check_start(loop, &service->turn_end);
+		ev_check_start(loop, &service->iteration_end);
 	service->active_ns = clock_now_ns();
 }
 
@@ -209,11 +210,11 @@ service_new(const struct service_config *config)
 		if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 			service->watchdog_s = (double)watchdog_us / 1e6;
 	}
-	ev_timer_init(&service->beat, service_on_beat, 0, 0);
+	ev_timer_init(&service->heartbeat, service_on_heartbeat, 0, 0);
 	ev_timer_init(&service->status, service_on_status, 0, STATUS_INTERVAL_S);
 	ev_timer_init(&service->idle, service_on_idle, (double)config->exit_idle_ms / 1000, 0);
-	ev_check_init(&service->turn_end, service_on_turn_end);
-	start(service);
+	ev_check_init(&service->iteration_end, service_on_iteration_end);
+	start_watchers(service);
 	return service;
 }
 
@@ -222,10 +223,10 @@ service_free(struct service *service)
 {
 	if (!service)
 		return;
-	ev_timer_stop(service->config.loop, &service->beat);
+	ev_timer_stop(service->config.loop, &service->heartbeat);
 	ev_timer_stop(service->config.loop, &service->status);
 	ev_timer_stop(service->config.loop, &service->idle);
-	ev_check_stop(service->config.loop, &service->turn_end);
+	ev_check_stop(service->config.loop, &service->iteration_end);
 	if (service->notify_fd >= 0)
 		close(service->notify_fd);
 	free(service);
@@ -238,5 +239,5 @@ service_stopping(struct service *service, uint64_t drain_ms)
 	service->drain_ms = drain_ms;
 	ev_timer_stop(service->config.loop, &service->idle);
 	if (service->notify_fd >= 0)
-		service_on_beat(service->config.loop, &service->beat, 0);
+		service_on_heartbeat(service->config.loop, &service->heartbeat, 0);
 }

@@ -1,8 +1,8 @@
 #include "echod/udp.h"
 
 #include "echod/common/clock.h"
+#include "echod/gate.h"
 #include "echod/log.h"
-#include "echod/loop.h"
 #include "echod/source_tokens.h"
 #include "echod/udp_cmsg.h"
 #include "echod/udp_filter.h"
@@ -16,20 +16,19 @@
 #include <sys/socket.h>
 
 enum {
-	PAUSE_MS = 100,
 	LOOPBACK_IFINDEX = 1, /* in every network namespace */
 	/* What a datagram of a few bytes takes of a receive buffer (its truesize). */
 	SMALL_DATAGRAM_CHARGE = 832,
 };
 
 struct udp_socket {
-	struct ev_io watcher;
+	struct gate_watcher watcher;
 	size_t control_size; /* 0 for UNIX sockets */
 	uint32_t drops;      /* the kernel's counter when it was last read */
 };
 
 struct udp {
-	struct ev_loop *loop;
+	struct gate gate;
 	struct stats *stats;
 	const struct options *options;
 	struct udp_requests *requests;
@@ -38,7 +37,6 @@ struct udp {
 	const struct address *excess; /* in this batch, one without enough tokens, or NULL */
 	struct udp_filter_ports ports;
 	struct log_limit excess_limit, fail_limit;
-	struct ev_timer hurry, pause; /* after a failure that would be tried without an end */
 	size_t n_sockets;
 	struct udp_socket sockets[];
 };
@@ -149,22 +147,8 @@ static void
 pause_receiving(struct udp *udp, const char *reason)
 {
 	log_limited(&udp->fail_limit, LOG_WARNING, "PAUSE: proto=udp receiving stops for %d ms: %s",
-	        PAUSE_MS, reason);
-	for (size_t i = 0; i < udp->n_sockets; i++)
-		ev_io_stop(udp->loop, &udp->sockets[i].watcher);
-	ev_timer_again(udp->loop, &udp->pause);
-}
-
-static void
-udp_on_start(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-	struct udp *udp = timer->data;
-
-	(void)events;
-	ev_timer_stop(loop, timer);
-	for (size_t i = 0; i < udp->n_sockets; i++)
-		ev_io_start(loop, &udp->sockets[i].watcher);
-	loop_hurry(loop, &udp->hurry);
+	        GATE_PAUSE_MS, reason);
+	gate_pause(&udp->gate);
 }
 
 static void
@@ -276,8 +260,9 @@ add_socket(struct udp *udp, const struct listener *listener)
 		socket->control_size = sizeof(struct udp_cmsg);
 		warn_of_small_buffer(listener);
 	}
-	ev_io_init(&socket->watcher, udp_on_readable, listener->listen_fd, EV_READ);
-	socket->watcher.data = udp;
+	ev_io_init(&socket->watcher.io, udp_on_readable, listener->listen_fd, EV_READ);
+	socket->watcher.io.data = udp;
+	gate_add(&udp->gate, &socket->watcher);
 }
 
 struct udp *
@@ -288,12 +273,9 @@ udp_new(struct ev_loop *loop, struct stats *stats, const struct options *options
 
 	if (!udp)
 		return NULL;
-	udp->loop = loop;
 	udp->stats = stats;
 	udp->options = options;
-	loop_hurry_init(&udp->hurry);
-	ev_timer_init(&udp->pause, udp_on_start, 0, PAUSE_MS / 1000.);
-	udp->pause.data = udp;
+	gate_init(&udp->gate, loop);
 	udp->requests = udp_requests_new();
 	udp->tokens = source_tokens_new(
 	        options->udp_rate, options->udp_exempt.prefixes, options->udp_exempt.count);
@@ -308,7 +290,6 @@ udp_new(struct ev_loop *loop, struct stats *stats, const struct options *options
 	for (size_t i = 0; i < listeners->count; i++)
 		if (listeners->all[i].type == SOCK_DGRAM)
 			add_socket(udp, &listeners->all[i]);
-	udp_on_start(loop, &udp->pause, 0);
 	return udp;
 }
 
@@ -317,10 +298,7 @@ udp_free(struct udp *udp)
 {
 	if (!udp)
 		return;
-	for (size_t i = 0; i < udp->n_sockets; i++)
-		ev_io_stop(udp->loop, &udp->sockets[i].watcher);
-	ev_timer_stop(udp->loop, &udp->pause);
-	ev_timer_stop(udp->loop, &udp->hurry);
+	gate_stop(&udp->gate);
 	source_tokens_free(udp->tokens);
 	udp_requests_free(udp->requests);
 	free(udp);
@@ -335,7 +313,7 @@ udp_update_stats(struct udp *udp)
 		uint32_t info[SK_MEMINFO_VARS] = {0};
 		socklen_t length = sizeof(info);
 
-		if (getsockopt(socket->watcher.fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0 ||
+		if (getsockopt(socket->watcher.io.fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0 ||
 		        length < sizeof(info))
 			continue;
 		udp->stats->kernel_drops += info[SK_MEMINFO_DROPS] - socket->drops; /* wraps */

@@ -82,7 +82,6 @@ expect_bounds(const struct options *o)
 	for (size_t i = 0; i < o->udp_allowed.count; i++)
 		EXPECT(o->udp_allowed.ports[i] > 0);
 	EXPECT(!o->no_tcp || !o->no_udp);
-	EXPECT(o->io == IO_AUTO || o->io == IO_DIRECT || o->io == IO_BATCH);
 }
 
 static void

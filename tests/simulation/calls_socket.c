@@ -328,7 +328,6 @@ close_file(struct file *file)
 	case FILE_STANDARD:
 	case FILE_SOCKET:
 	case FILE_SIGNALS:
-	case FILE_URING:
 	case FILE_NOTIFY:
 		break;
 	}

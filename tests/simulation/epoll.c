@@ -97,7 +97,6 @@ readiness(const struct file *file)
 	case FILE_STANDARD:
 	case FILE_SOCKET:
 	case FILE_EPOLL:
-	case FILE_URING:
 	case FILE_NOTIFY:
 		break;
 	}

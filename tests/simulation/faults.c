@@ -40,7 +40,6 @@ static const struct {
         [CALL_NOTIFY] = {{EAGAIN, EINTR, ENOBUFS},
                 {ECONNREFUSED, ENOENT, EACCES, EPERM, ENOMEM, EMSGSIZE, ENOTDIR, ELOOP, EPROTOTYPE,
                         ECONNRESET, EPIPE}},
-        [CALL_SUBMIT] = {{0}, {ENOMEM, EAGAIN, EBUSY, EINTR, EBADR}},
         [CALL_ADVISE] = {{0}, {EAGAIN, ENOMEM, EIO, EINVAL, EPERM}},
         [CALL_MEMORY_INFO] = {{0}, {ENOPROTOOPT, ENOBUFS}},
         [CALL_SOCKET] = {{0},
@@ -53,8 +52,6 @@ static const struct {
         [CALL_EPOLL_CREATE] = {{0}, {EMFILE, ENFILE, ENOMEM}},
         [CALL_SIGNAL_FD] = {{0}, {EMFILE, ENFILE, ENODEV, ENOMEM}},
         [CALL_ENTROPY] = {{0}, {ENOSYS}},
-        [CALL_URING_SETUP] = {{0}, {EMFILE, ENFILE, ENOMEM, EPERM, EINVAL, ENOSYS}},
-        [CALL_URING_REGISTER] = {{0}, {ENOMEM, EACCES, EBUSY, EINVAL, EOPNOTSUPP}},
         [CALL_MAP] = {{0}, {ENOMEM, EAGAIN, EPERM}},
         [CALL_ALLOCATE] = {{0}, {ENOMEM}},
 };

@@ -19,7 +19,6 @@ enum call {
 	CALL_RECVMMSG,
 	CALL_SENDMMSG,
 	CALL_NOTIFY, /* sendto(2) to the service manager */
-	CALL_SUBMIT, /* io_uring_enter(2) */
 	CALL_ADVISE, /* madvise(2) */
 	CALL_MEMORY_INFO,
 	/* what only the start does */
@@ -32,8 +31,6 @@ enum call {
 	CALL_EPOLL_CREATE,
 	CALL_SIGNAL_FD,
 	CALL_ENTROPY,
-	CALL_URING_SETUP,
-	CALL_URING_REGISTER,
 	CALL_MAP,
 	CALL_ALLOCATE,
 };

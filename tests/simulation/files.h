@@ -14,7 +14,6 @@ enum file_kind {
 	FILE_SOCKET,   /* neither listening nor bound yet */
 	FILE_EPOLL,
 	FILE_SIGNALS, /* signalfd(2) */
-	FILE_URING,   /* io_uring_setup(2) */
 	FILE_LISTENER,
 	FILE_UDP,
 	FILE_NOTIFY, /* to the service manager */

@@ -139,7 +139,6 @@ make_up_arguments(bool crowd, bool crush)
 		argue("--udp-gro=off");
 	if (random_one_in(4))
 		argue("--no-dscp");
-	argue("--io=%s", random_one_in(2) ? "direct" : "auto");
 	if (random_one_in(3))
 		argue(random_one_in(2) ? "-v" : "-q");
 }

@@ -126,8 +126,6 @@ class Daemon:
         own = any(option.startswith(("--listen", "--port")) for option in options)
         handed = "pass_fds" in popen
         options = list(options) if own or handed else ["--port=0", *options]
-        if os.environ.get("ECHOD_IO") and not any(option.startswith("--io") for option in options):
-            options.append("--io=" + os.environ["ECHOD_IO"])
         if not any(option.startswith("--drain-timeout") for option in options):
             options.append("--drain-timeout=100ms")
         if listens is None:

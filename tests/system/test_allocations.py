@@ -1,4 +1,4 @@
-# ctest: release direct refused
+# ctest: release refused
 """Nothing is allocated on the echo path. Release only: sanitizers have an allocator of their own."""
 import mmap
 import os

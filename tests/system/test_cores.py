@@ -82,7 +82,7 @@ class Cores(unittest.TestCase):
         return numbers["rings_lent"] > 0 or numbers["tcp_without_ring"] > 0
 
     def test_memory_that_peers_fill_is_not_dumped(self):
-        for options in (SMALL, (*SMALL, "--io=direct"), ("--buffer-memory=0",),
+        for options in (SMALL, ("--buffer-memory=0",),
                         (*SMALL, "--log-connections", "--verbose")):
             with self.subTest(options=options), harness.Daemon(*options) as daemon:
                 open_sockets = self.confide(daemon)

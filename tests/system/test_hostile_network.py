@@ -57,7 +57,7 @@ class Path(unittest.TestCase):
 
     def test_streams(self):
         count, size = (100, 1 << 20) if LONG else (25, 100000)
-        for number, options in enumerate(((), ("--buffer-memory=0",), ("--io=direct", "--buffer-size=4096"))):
+        for number, options in enumerate(((), ("--buffer-memory=0",), ("--buffer-size=4096",))):
             server, client, path = self.joined(f"streams {number}")
             with self.subTest(options=options), path:
                 with server.inside(), Watched(*options) as daemon:

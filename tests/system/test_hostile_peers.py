@@ -54,7 +54,7 @@ class Hostile(unittest.TestCase):
             self.assertEqual(numbers["tcp_accepted"], numbers["tcp_closed_eof"])
 
     def test_windows_that_close_and_open(self):
-        for options in ((), ("--buffer-memory=0",), ("--io=direct",)):
+        for options in ((), ("--buffer-memory=0",)):
             with self.subTest(options=options), Watched("--stall-timeout=0", *options) as daemon:
                 readers = [Reader(daemon.tcp, payload(4 << 20, seed)) for seed in range(8)]
                 with Bystanders(daemon.tcp):
@@ -70,7 +70,7 @@ class Hostile(unittest.TestCase):
 
     def test_urgent_bytes_anywhere(self):
         """As many marks as the peer likes, read at once or late, with a ring or without, in batches or not."""
-        for options in ((), ("--buffer-memory=0",), ("--io=direct",)):
+        for options in ((), ("--buffer-memory=0",)):
             with self.subTest(options=options), Watched(*options) as daemon, Bystanders(daemon.tcp):
                 peers = [connect(daemon.tcp) for _ in range(10)]
                 for number in range(60):

@@ -1,4 +1,3 @@
-# ctest: direct
 """Limits: newcomers wait, nobody is turned away who could be served, and nothing spins."""
 import os
 import resource

@@ -1,4 +1,4 @@
-# ctest: direct uncounted
+# ctest: uncounted
 """Peers that send and never read: what they can make the daemon and the kernel hold has a bound.
 
 For each of them the daemon holds its connection and at most a ring, all rings together at most

@@ -1,4 +1,3 @@
-# ctest: direct
 """SIGTERM and SIGINT drain; SIGHUP and SIGUSR1 only speak."""
 import fcntl
 import os

@@ -24,7 +24,7 @@ class Traced:
         harness.require(shutil.which("strace"), "strace is not installed")
         self.scratch = tempfile.TemporaryDirectory()
         self.log = os.path.join(self.scratch.name, "calls")
-        self.daemon = harness.Daemon("--io=direct", *options, wrapper=("strace", "-D", "-f", "-qq", "-s0", "-o", self.log))
+        self.daemon = harness.Daemon(*options, wrapper=("strace", "-D", "-f", "-qq", "-s0", "-o", self.log))
 
     def __enter__(self):
         self.daemon.__enter__()

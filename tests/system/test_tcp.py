@@ -1,4 +1,3 @@
-# ctest: direct
 """The TCP echo: every byte, in order, whatever the peer does to its connection."""
 import socket
 import unittest

@@ -1,4 +1,3 @@
-# ctest: direct
 """Who waits too long is let go, never too early, and nobody else is.
 
 Only the lower bound of a time is ever judged. A peer that must survive is judged only by the gaps that

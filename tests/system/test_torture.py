@@ -12,8 +12,7 @@ import torture
 LONG = os.environ.get("ECHOD_LONG") == "1"
 COMMON = ("--log-connections", "--verbose", "--drain-timeout=200ms")
 STARTS = {
-    "direct": torture.Start("--io=direct", "--max-connections-per-source=1000", "--accept-rate=10000", *COMMON),
-    "in batches": torture.Start("--io=batch", *COMMON),
+    "own sockets": torture.Start("--max-connections-per-source=1000", "--accept-rate=10000", *COMMON),
     "handed over": torture.Start("--activated", "--exit-idle-time=1h", *COMMON, handed_over=True),
 }
 PLACES = 24  # in a life where a call of one kind fails; bulk makes hundreds
@@ -31,7 +30,7 @@ class Torture(unittest.TestCase):
 
     def matrix(self, plain):
         """(call, its how manieth, error, for ever): each errno once and for ever at the first call of a kind, in the first
-        way that makes it; and each call once, with one errno after the other."""
+        start that makes it; and each call once, with one errno after the other."""
         for name, times in collections.Counter(call.name for call in plain.calls).items():
             errors = torture.ERRORS.get(name, torture.UNKNOWN).split()
             for number in range(1, (times if LONG else min(times, PLACES)) + 1):

@@ -19,15 +19,14 @@ OPTIONS = ("--listen=127.0.0.1", "--listen=[::1]", "--udp-allow-source-port=7", 
            "--udp-refuse-source-port=98", "--udp-rate-exempt=10.0.0.0/8", "--max-connections-per-source=1000",
            "--log-connections", "--drain-timeout=200ms")
 STARTS = {
-    "direct": torture.Start("--io=direct", *OPTIONS),
-    "in batches": torture.Start("--io=batch", *OPTIONS),
+    "own sockets": torture.Start(*OPTIONS),
     "handed over": torture.Start("--activated", "--exit-idle-time=1h", "--log-connections", "--drain-timeout=200ms",
                                  handed_over=True),
 }
 
 
-if harness.COVERAGE:  # one way goes through all of it
-    STARTS = {"in batches": STARTS["in batches"]}
+if harness.COVERAGE:  # one start reaches all of it
+    STARTS = {"own sockets": STARTS["own sockets"]}
 
 
 def setUpModule():

@@ -36,9 +36,6 @@ ERRORS = {
     "getrandom": "EAGAIN EFAULT EINTR EINVAL ENOSYS",
     "getsockname": "EBADF EFAULT EINVAL ENOBUFS ENOTSOCK",
     "getsockopt": "EBADF EFAULT EINVAL ENOPROTOOPT ENOTSOCK",
-    "io_uring_enter": "EAGAIN EBADF EBADFD EBADR EBUSY EEXIST EFAULT EINTR EINVAL ENOMEM ENXIO EOPNOTSUPP",
-    "io_uring_register": "EACCES EBADF EBADFD EBUSY EEXIST EFAULT EINVAL EMFILE ENOMEM ENXIO EOPNOTSUPP",
-    "io_uring_setup": "EFAULT EINVAL EMFILE ENFILE ENOMEM ENOSYS EPERM",
     "listen": "EADDRINUSE EBADF ENOTSOCK EOPNOTSUPP",
     "madvise": "EACCES EAGAIN EBADF EINVAL EIO ENOMEM EPERM",
     "mmap": "EACCES EAGAIN EBADF EINVAL ENFILE ENODEV ENOMEM EOVERFLOW EPERM",
@@ -72,7 +69,7 @@ INFALLIBLE = {"exit_group", "getpid", "rt_sigreturn", "restart_syscall", "execve
 EXIT_RUNTIME, EXIT_PRIVILEGE = 1, 4
 MAIN = 'openat(AT_FDCWD, "/dev/null", O_RDWR)'  # its first call; what comes before is the dynamic linker's
 CALL = re.compile(r"^(\w+)\((.*)\)\s+= (-?\w+|\?)(?: (.*))?$")
-OPENS = {"accept4", "epoll_create", "epoll_create1", "eventfd2", "io_uring_setup", "openat", "signalfd4", "socket"}
+OPENS = {"accept4", "epoll_create", "epoll_create1", "eventfd2", "openat", "signalfd4", "socket"}
 TOLD = re.compile(r"^(PAUSE|FAIL|ACCEPT|REFUSE): |^EXIT: .* reason=(?!eof)|^echod: ")
 COUNTED = re.compile(r"\b(tcp_accept_errors|tcp_closed_(error|reset|timeout)|udp_failed_\w+|udp_receive_errors)=[1-9]")
 # What is said in words of its own.

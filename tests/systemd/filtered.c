@@ -16,7 +16,7 @@
 
 static const char *const allowed[] = {CALLS};
 /* what the loader, libraries and the daemon itself ask for at the start, and can do without */
-static const char *const refused[] = {"access", "prctl", "io_uring_setup"};
+static const char *const refused[] = {"access", "prctl"};
 /* what only a daemon needs that opens its sockets itself, as most tests have it do */
 static const char *const besides[] = {"bind", "listen"};
 

@@ -63,11 +63,6 @@ class Cage(unittest.TestCase):
                 machine.write(f"/run/systemd/system/{UNIT}.d/wall.conf", f"[Service]\n{wall}\n")
                 self.assertLessEqual(through, self.attempt())
 
-    def test_the_drop_in_for_io_uring_lets_in_nothing_else(self):
-        machine.run("install", "-D", "/usr/share/doc/echod/examples/io_uring.conf",
-                    f"/run/systemd/system/{UNIT}.d/io_uring.conf")
-        self.assertEqual(self.attempt() - SUCCEEDING, {"io_uring_setup"})
-
     def test_the_score(self):
         machine.run("systemd-analyze", "security", "--no-pager", "--threshold=3", "echod.service")
 

@@ -308,17 +308,6 @@ class Service(unittest.TestCase):
         # 8M, which the kernel doubles
         self.assertRegex(output("ss", "-Hlnum", f"sport = :{PORT}"), r"skmem:\(r\d+,rb16777216,t\d+,tb16777216,")
 
-    def test_io_uring_is_kept_out_until_the_drop_in_lets_it_in(self):
-        for drop_in in ("", "io_uring.conf"):
-            if drop_in:
-                machine.run("install", "-D", "/usr/share/doc/echod/examples/" + drop_in,
-                            "/run/systemd/system/echod.service.d/" + drop_in)
-                machine.run("systemctl", "daemon-reload")
-            before = len(machine.journal("echod.service"))
-            machine.run("systemctl", "restart", "echod.service")
-            one_echo()
-            self.assertEqual("IO: in batches" in machine.journal("echod.service")[before:], bool(drop_in))
-
     def test_who_may_come_is_said_in_the_socket_unit(self):
         one_echo()
         self.drop_in("echod.socket", "[Socket]", "IPAddressDeny=any", "IPAddressAllow=127.0.0.9")

@@ -60,14 +60,14 @@ connected_end(void)
 void
 connected_turn(struct connection *c, int events)
 {
-	int waited_for = connection_interest(c);
+	int waited_for = echo_interest(c);
 
 	assert_true(c->open);
-	assert_int_equal(c->stream.watcher.events & (EV_READ | EV_WRITE), waited_for);
-	assert_true(ev_is_active(&c->stream.watcher));
+	assert_int_equal(c->watcher.events & (EV_READ | EV_WRITE), waited_for);
+	assert_true(ev_is_active(&c->watcher));
 	assert_true(waited_for != 0);
 	if (events & waited_for)
-		ev_invoke(loop, &c->stream.watcher, events & waited_for);
+		ev_invoke(loop, &c->watcher, events & waited_for);
 }
 
 int

@@ -18,7 +18,7 @@ on_closed(void *owner)
 }
 
 static void
-on_dispensable(void *owner)
+on_evictable(void *owner)
 {
 	assert_ptr_equal(owner, &crowd);
 	crowd.reports++;
@@ -39,7 +39,7 @@ crowd_gather(
 	        .idle_timeout = idle_timeout,
 	        .idle_timeout_full = idle_timeout_full,
 	        .stall_timeout = stall_timeout,
-	        .on_dispensable = on_dispensable,
+	        .on_evictable = on_evictable,
 	        .owner = &crowd};
 
 	crowd = (struct crowd){.loop = connections.loop};
@@ -70,7 +70,7 @@ crowd_join(void)
 	for (uint32_t i = 0; i < connections_slots(crowd.connections); i++) {
 		struct connection *c = connections_at(crowd.connections, i);
 
-		if (c->open && c->stream.watcher.fd == fd)
+		if (c->open && c->watcher.fd == fd)
 			return c;
 	}
 	fail_msg("nobody has come in");

@@ -12,7 +12,7 @@ struct crowd {
 	struct stats stats;
 	struct connections *connections;
 	struct sweep *sweep;
-	size_t reports; /* calls of on_dispensable */
+	size_t reports; /* calls of on_evictable */
 };
 
 extern struct crowd crowd;

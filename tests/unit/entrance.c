@@ -1,10 +1,13 @@
 #include "entrance.h"
 
-#include "doors.h"
 #include "fake_clock.h"
+#include "scripted_listeners.h"
 #include "test.h"
 
 struct entrance entrance;
+
+void __wrap_sweep_wake(struct sweep *sweep);
+bool __wrap_sweep_evict_idle(struct sweep *sweep);
 
 static void
 on_closed(void *owner)
@@ -14,10 +17,10 @@ on_closed(void *owner)
 		acceptor_on_room(entrance.acceptor);
 }
 
-static void
-on_opened(void *owner)
+void
+__wrap_sweep_wake(struct sweep *sweep)
 {
-	assert_ptr_equal(owner, &entrance);
+	assert_ptr_equal(sweep, &entrance);
 	entrance.opened++;
 	fake_clock_ns += entrance.opening_takes_ns;
 }
@@ -38,14 +41,14 @@ leave(void)
 	connection_close(entrance.connections, any_open(), CLOSE_EOF);
 }
 
-static bool
-make_room(void *owner)
+bool
+__wrap_sweep_evict_idle(struct sweep *sweep)
 {
-	assert_ptr_equal(owner, &entrance);
-	entrance.rooms_asked++;
-	if (entrance.gives_way)
+	assert_ptr_equal(sweep, &entrance);
+	entrance.evictions_asked++;
+	if (entrance.evicts)
 		connection_close(entrance.connections, any_open(), CLOSE_FULL);
-	return entrance.gives_way;
+	return entrance.evicts;
 }
 
 void
@@ -59,22 +62,19 @@ open_up(const struct setting *setting)
 	        .owner = &entrance};
 	struct acceptor_config config = {.stats = &entrance.stats,
 	        .rate = setting->rate,
-	        .make_room = make_room,
-	        .on_opened = on_opened,
-	        .owner = &entrance};
+	        .sweep = (struct sweep *)&entrance};
 	struct listeners listeners;
+	size_t count = setting->listeners ? setting->listeners : 1;
 
-	size_t count = setting->doors ? setting->doors : 1;
-
-	doors_open(count + setting->others);
+	scripted_open(count + setting->others);
 	if (setting->first_is_datagram)
-		doors.listeners[0].type = SOCK_DGRAM;
+		scripted.listeners[0].type = SOCK_DGRAM;
 	entrance = (struct entrance){.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV)};
 	assert_non_null(entrance.loop);
 	connections.loop = config.loop = entrance.loop;
 	config.connections = entrance.connections = connections_new(&connections);
 	assert_non_null(entrance.connections);
-	listeners = (struct listeners){doors.listeners, count};
+	listeners = (struct listeners){scripted.listeners, count};
 	entrance.acceptor = acceptor_new(&config, &listeners);
 	assert_non_null(entrance.acceptor);
 }
@@ -108,7 +108,7 @@ close_up(void)
 	entrance.acceptor = NULL;
 	acceptor_free(acceptor);
 	connections_free(entrance.connections);
-	doors_close();
+	scripted_close();
 	assert_false(ev_run(entrance.loop, EVRUN_NOWAIT)); /* no watcher is left active */
 	ev_loop_destroy(entrance.loop);
 }

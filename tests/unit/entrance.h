@@ -1,5 +1,5 @@
 /*
- * An acceptor with everything it needs, behind scripted doors and on the fake clock.
+ * An acceptor with everything it needs, on scripted listeners and on the fake clock.
  */
 #ifndef ECHOD_TEST_ENTRANCE_H
 #define ECHOD_TEST_ENTRANCE_H
@@ -11,20 +11,20 @@ struct entrance {
 	struct stats stats;
 	struct connections *connections;
 	struct acceptor *acceptor;
-	size_t opened;      /* calls of on_opened */
-	size_t rooms_asked; /* calls of make_room */
+	size_t opened;          /* calls of sweep_wake() */
+	size_t evictions_asked; /* calls of sweep_evict_idle() */
 	uint64_t opening_takes_ns;
-	bool gives_way; /* whether make_room closes a connection */
+	bool evicts; /* whether sweep_evict_idle() closes a connection */
 };
 
 extern struct entrance entrance;
 
-/* Zeros are one door, room for 1,000 and no limits. */
+/* Zeros are one listener, room for 1,000 and no limits. */
 struct setting {
-	size_t doors;
+	size_t listeners;
 	uint32_t limit;
 	uint64_t rate, source_limit;
-	size_t others;          /* doors behind those, which are not the acceptor's */
+	size_t others;          /* further ones, which are not the acceptor's */
 	bool first_is_datagram; /* the first listener is no stream socket */
 };
 

@@ -1,8 +1,8 @@
 #include "test.h"
 
-#include "doors.h"
 #include "entrance.h"
 #include "fake_clock.h"
+#include "scripted_listeners.h"
 
 #include "echod/log.h"
 
@@ -34,21 +34,21 @@ static void
 a_storm_leaves_turns_for_others(void **state)
 {
 	const struct {
-		size_t doors, each;
+		size_t scripted, each;
 	} samples[] = {{1, 64}, {2, 32}, {3, 21}, {64, 1}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
-		open_up(&(struct setting){.doors = samples[i].doors});
-		for (size_t door = 0; door < samples[i].doors; door++)
-			doors_arrive(door, MANY);
+		open_up(&(struct setting){.listeners = samples[i].scripted});
+		for (size_t listener = 0; listener < samples[i].scripted; listener++)
+			scripted_arrive(listener, MANY);
 		for (size_t n = 1; n <= 3; n++) {
 			turn();
-			for (size_t door = 0; door < samples[i].doors; door++)
-				assert_int_equal(doors.accepted[door], n * samples[i].each);
+			for (size_t listener = 0; listener < samples[i].scripted; listener++)
+				assert_int_equal(scripted.accepted[listener], n * samples[i].each);
 		}
-		assert_int_equal(entrance.stats.tcp_accepted, doors_accepted());
-		assert_int_equal(entrance.opened, doors_accepted());
+		assert_int_equal(entrance.stats.tcp_accepted, scripted_accepted());
+		assert_int_equal(entrance.opened, scripted_accepted());
 		close_up();
 	}
 }
@@ -57,11 +57,11 @@ static void
 more_doors_than_accepts_a_turn(void **state)
 {
 	(void)state;
-	open_up(&(struct setting){.doors = 100});
-	for (size_t door = 0; door < 100; door++)
-		doors_arrive(door, 1);
+	open_up(&(struct setting){.listeners = 100});
+	for (size_t listener = 0; listener < 100; listener++)
+		scripted_arrive(listener, 1);
 	turns(10);
-	assert_int_equal(doors_accepted(), 100);
+	assert_int_equal(scripted_accepted(), 100);
 	close_up();
 }
 
@@ -69,15 +69,15 @@ static void
 everybody_comes_in(void **state)
 {
 	(void)state;
-	open_up(&(struct setting){.doors = 2});
-	doors_arrive(0, 200);
-	doors_arrive(1, 3);
+	open_up(&(struct setting){.listeners = 2});
+	scripted_arrive(0, 200);
+	scripted_arrive(1, 3);
 	turns(8);
 	assert_int_equal(connections_open_now(entrance.connections), 203);
-	assert_int_equal(entrance.rooms_asked, 0);
-	doors.calls = 0;
+	assert_int_equal(entrance.evictions_asked, 0);
+	scripted.calls = 0;
 	turns(10);
-	assert_int_equal(doors.calls, 0); /* nobody waits */
+	assert_int_equal(scripted.calls, 0); /* nobody waits */
 	close_up();
 }
 
@@ -85,14 +85,14 @@ static void
 datagram_sockets_are_no_doors(void **state)
 {
 	(void)state;
-	open_up(&(struct setting){.doors = 2, .first_is_datagram = true});
-	doors_arrive(0, MANY);
-	doors_arrive(1, MANY);
+	open_up(&(struct setting){.listeners = 2, .first_is_datagram = true});
+	scripted_arrive(0, MANY);
+	scripted_arrive(1, MANY);
 	turn();
-	assert_int_equal(doors.accepted[0], 0);
-	assert_int_equal(doors.accepted[1], 64);
+	assert_int_equal(scripted.accepted[0], 0);
+	assert_int_equal(scripted.accepted[1], 64);
 	acceptor_drain(entrance.acceptor);
-	assert_true(doors.listeners[0].listen_fd >= 0); /* not ours to close */
+	assert_true(scripted.listeners[0].listen_fd >= 0); /* not ours to close */
 	close_up();
 }
 
@@ -119,27 +119,28 @@ errors_go_on_or_pause(void **state)
 		print_message("%s\n", strerrorname_np(samples[i].error));
 		open_up(&(struct setting){0});
 		log_set_threshold(LOG_DEBUG);
-		doors_arrive(0, 10);
-		doors.error = samples[i].error;
-		doors.errors = 3;
+		scripted_arrive(0, 10);
+		scripted.error = samples[i].error;
+		scripted.errors = 3;
 		turn();
-		assert_int_equal(doors_accepted(), goes_on ? 10 : 0);
-		assert_int_equal(doors.calls, goes_on ? 14 : 1); /* the last one finds nobody */
+		assert_int_equal(scripted_accepted(), goes_on ? 10 : 0);
+		assert_int_equal(scripted.calls, goes_on ? 14 : 1); /* the last one finds nobody */
 		assert_int_equal(
 		        entrance.stats.tcp_accept_errors, samples[i].then == COUNT ? 3 : 0);
 		assert_int_equal(entrance.stats.tcp_accept_pauses, pauses ? 1 : 0);
-		assert_int_equal(doors_logged("PAUSE: "), pauses ? 1 : 0);
+		assert_int_equal(scripted_logged("PAUSE: "), pauses ? 1 : 0);
 		/* one a second */
-		assert_int_equal(doors_logged("ACCEPT: "), samples[i].then == COUNT ? 1 : 0);
-		assert_int_equal(doors_logged(strerror(samples[i].error)), doors_logged("\n"));
+		assert_int_equal(scripted_logged("ACCEPT: "), samples[i].then == COUNT ? 1 : 0);
+		assert_int_equal(
+		        scripted_logged(strerror(samples[i].error)), scripted_logged("\n"));
 		log_set_threshold(LOG_INFO);
 		turns(5);
-		assert_int_equal(doors_accepted(), pauses ? 0 : 10);
+		assert_int_equal(scripted_accepted(), pauses ? 0 : 10);
 		for (int n = 0; n < 3; n++) {
 			pass(101);
 			turns(2);
 		}
-		assert_int_equal(doors_accepted(), 10);
+		assert_int_equal(scripted_accepted(), 10);
 		close_up();
 	}
 }
@@ -149,11 +150,11 @@ errors_count_as_accepts_of_a_turn(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){0});
-	doors_arrive(0, 1);
-	doors.error = ECONNABORTED;
-	doors.errors = SIZE_MAX;
+	scripted_arrive(0, 1);
+	scripted.error = ECONNABORTED;
+	scripted.errors = SIZE_MAX;
 	turn();
-	assert_int_equal(doors.calls, 64);
+	assert_int_equal(scripted.calls, 64);
 	close_up();
 }
 
@@ -161,31 +162,31 @@ static void
 a_pause_neither_spins_nor_floods(void **state)
 {
 	(void)state;
-	open_up(&(struct setting){.doors = 2});
-	doors_arrive(0, 1);
-	doors_arrive(1, 1);
-	doors.error = EMFILE;
-	doors.errors = SIZE_MAX;
+	open_up(&(struct setting){.listeners = 2});
+	scripted_arrive(0, 1);
+	scripted_arrive(1, 1);
+	scripted.error = EMFILE;
+	scripted.errors = SIZE_MAX;
 	turns(1000);
 	pass(99);
 	turns(1000);
-	assert_int_equal(doors.calls, 1);
+	assert_int_equal(scripted.calls, 1);
 	pass(2);
 	turns(1000);
-	assert_int_equal(doors.calls, 2);
+	assert_int_equal(scripted.calls, 2);
 	for (int ms = 0; ms < 10000; ms++) {
 		pass(1);
 		turn();
 	}
-	assert_in_range(doors.calls, 2 + 98, 2 + 100);
-	assert_int_equal(entrance.stats.tcp_accept_pauses, doors.calls);
-	assert_in_range(doors_logged("PAUSE: "), 10, 11);
-	assert_true(doors_logged(" suppressed=9\n") >= 8);
-	doors.errors = 0;
+	assert_in_range(scripted.calls, 2 + 98, 2 + 100);
+	assert_int_equal(entrance.stats.tcp_accept_pauses, scripted.calls);
+	assert_in_range(scripted_logged("PAUSE: "), 10, 11);
+	assert_true(scripted_logged(" suppressed=9\n") >= 8);
+	scripted.errors = 0;
 	pass(101);
 	turns(2);
-	assert_int_equal(doors_accepted(), 2);
-	assert_int_equal(doors_logged("\n"), doors_logged("PAUSE: "));
+	assert_int_equal(scripted_accepted(), 2);
+	assert_int_equal(scripted_logged("\n"), scripted_logged("PAUSE: "));
 	close_up();
 }
 
@@ -196,18 +197,18 @@ a_pause_begins_when_accepting_failed(void **state)
 	(void)state;
 	open_up(&(struct setting){0});
 	turn();
-	doors_arrive(0, 1);
-	doors.error = ENFILE;
-	doors.errors = 1;
-	doors.error_takes_ns = 90 * NS_PER_MS;
+	scripted_arrive(0, 1);
+	scripted.error = ENFILE;
+	scripted.errors = 1;
+	scripted.error_takes_ns = 90 * NS_PER_MS;
 	turn();
-	assert_int_equal(doors.calls, 1);
+	assert_int_equal(scripted.calls, 1);
 	pass(99);
 	turns(2);
-	assert_int_equal(doors.calls, 1);
+	assert_int_equal(scripted.calls, 1);
 	pass(2);
 	turns(2);
-	assert_int_equal(doors_accepted(), 1);
+	assert_int_equal(scripted_accepted(), 1);
 	close_up();
 }
 
@@ -216,9 +217,9 @@ a_pause_ends_with_the_acceptor(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){0});
-	doors_arrive(0, 1);
-	doors.error = EMFILE;
-	doors.errors = 1;
+	scripted_arrive(0, 1);
+	scripted.error = EMFILE;
+	scripted.errors = 1;
 	turn();
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	close_up();
@@ -229,17 +230,18 @@ what_epoll_refuses_pauses(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){0});
-	doors_arrive(0, 1);
-	doors.refused_watches = 1;
+	scripted_arrive(0, 1);
+	scripted.refused_watches = 1;
 	turns(10);
-	assert_int_equal(doors.calls, 0);
+	assert_int_equal(scripted.calls, 0);
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	assert_int_equal(
-	        doors_logged("PAUSE: accepting stops for 100 ms: epoll does not take the socket"),
+	        scripted_logged(
+	                "PAUSE: accepting stops for 100 ms: epoll does not take the socket"),
 	        1);
 	pass(101);
 	turns(2);
-	assert_int_equal(doors_accepted(), 1);
+	assert_int_equal(scripted_accepted(), 1);
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	close_up();
 }
@@ -251,17 +253,17 @@ what_epoll_refuses_is_heard_of_soon(void **state)
 	(void)state;
 	open_up(&(struct setting){0});
 	ev_run(entrance.loop, EVRUN_ONCE);
-	assert_in_range(doors.wait_ms, 0, 1);
-	doors_arrive(0, 1);
-	doors.error = EMFILE;
-	doors.errors = 1;
+	assert_in_range(scripted.wait_ms, 0, 1);
+	scripted_arrive(0, 1);
+	scripted.error = EMFILE;
+	scripted.errors = 1;
 	turn();
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	pass(101);
 	ev_run(entrance.loop, EVRUN_ONCE); /* watches again at its end */
 	ev_run(entrance.loop, EVRUN_ONCE);
-	assert_in_range(doors.wait_ms, 0, 1);
-	assert_int_equal(doors_accepted(), 1);
+	assert_in_range(scripted.wait_ms, 0, 1);
+	assert_int_equal(scripted_accepted(), 1);
 	close_up();
 }
 
@@ -280,18 +282,18 @@ when_a_pause_is_over_nothing_goes_on(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.rate = 1});
-	doors_arrive(0, 1);
-	doors.error = EMFILE;
-	doors.errors = 1;
+	scripted_arrive(0, 1);
+	scripted.error = EMFILE;
+	scripted.errors = 1;
 	turns(3);
 	pass(101);
 	turns(3);
-	assert_int_equal(doors_accepted(), 1);
-	doors_arrive(0, 1); /* closes for the rate */
+	assert_int_equal(scripted_accepted(), 1);
+	scripted_arrive(0, 1); /* closes for the rate */
 	turns(3);
 	pass(1001);
 	turns(3);
-	assert_int_equal(doors_accepted(), 2);
+	assert_int_equal(scripted_accepted(), 2);
 	pass(1001);
 	turns(3); /* what the second has closed is open again */
 	pass(1);
@@ -311,11 +313,11 @@ only_the_listeners_that_were_given_are_doors(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.others = 1});
-	doors_arrive(0, 1);
-	doors_arrive(1, 1);
+	scripted_arrive(0, 1);
+	scripted_arrive(1, 1);
 	turns(3);
-	assert_int_equal(doors.accepted[0], 1);
-	assert_int_equal(doors.accepted[1], 0);
+	assert_int_equal(scripted.accepted[0], 1);
+	assert_int_equal(scripted.accepted[1], 0);
 	close_up();
 }
 
@@ -325,14 +327,14 @@ urgent_bytes_of_local_peers_are_bytes(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){0});
-	doors_arrive(0, 1);
+	scripted_arrive(0, 1);
 	turn();
-	assert_int_equal(doors.inlined, 0);
-	doors.peer = (struct address){.length = sizeof(sa_family_t), .any.sa_family = AF_UNIX};
-	doors_arrive(0, 1);
+	assert_int_equal(scripted.inlined, 0);
+	scripted.peer = (struct address){.length = sizeof(sa_family_t), .any.sa_family = AF_UNIX};
+	scripted_arrive(0, 1);
 	turn();
-	assert_int_equal(doors_accepted(), 2);
-	assert_int_equal(doors.inlined, 1);
+	assert_int_equal(scripted_accepted(), 2);
+	assert_int_equal(scripted.inlined, 1);
 	close_up();
 }
 
@@ -341,20 +343,20 @@ a_source_with_its_share_is_reset(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.source_limit = 2});
-	doors_arrive(0, 4);
+	scripted_arrive(0, 4);
 	turn();
-	assert_int_equal(doors_accepted(), 4);
+	assert_int_equal(scripted_accepted(), 4);
 	assert_int_equal(entrance.opened, 2);
 	assert_int_equal(entrance.stats.tcp_accepted, 2);
 	assert_int_equal(entrance.stats.tcp_refused_source, 2);
-	assert_int_equal(doors.aborts, 2);
-	assert_int_equal(fcntl(doors.last_fd, F_GETFD), -1);
-	assert_int_equal(doors_logged("REFUSE: proto=tcp from=127.0.0.1:0 "
-	                              "reason=max-connections-per-source\n"),
+	assert_int_equal(scripted.aborts, 2);
+	assert_int_equal(fcntl(scripted.last_fd, F_GETFD), -1);
+	assert_int_equal(scripted_logged("REFUSE: proto=tcp from=127.0.0.1:0 "
+	                                 "reason=max-connections-per-source\n"),
 	        1);
-	assert_int_equal(doors_logged("\n"), 1); /* one a second */
-	doors.peer.in4.sin_addr.s_addr++;
-	doors_arrive(0, 1);
+	assert_int_equal(scripted_logged("\n"), 1); /* one a second */
+	scripted.peer.in4.sin_addr.s_addr++;
+	scripted_arrive(0, 1);
 	turn();
 	assert_int_equal(entrance.opened, 3);
 	close_up();

@@ -1,8 +1,8 @@
 #include "test.h"
 
-#include "doors.h"
 #include "entrance.h"
 #include "fake_clock.h"
+#include "scripted_listeners.h"
 
 #include <errno.h>
 
@@ -15,18 +15,18 @@ room_is_made_only_for_somebody_who_waits(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.limit = 2});
-	doors_arrive(0, 2);
+	scripted_arrive(0, 2);
 	turns(10);
-	assert_int_equal(doors_accepted(), 2);
-	assert_int_equal(entrance.rooms_asked, 0); /* full, but nobody else has come */
-	doors_arrive(0, 5);
-	entrance.gives_way = true;
+	assert_int_equal(scripted_accepted(), 2);
+	assert_int_equal(entrance.evictions_asked, 0); /* full, but nobody else has come */
+	scripted_arrive(0, 5);
+	entrance.evicts = true;
 	turn();
-	assert_int_equal(doors_accepted(), 3);
+	assert_int_equal(scripted_accepted(), 3);
 	assert_int_equal(
-	        entrance.rooms_asked, 1); /* one a turn, as only the first one surely waits */
+	        entrance.evictions_asked, 1); /* one a turn, as only the first one surely waits */
 	turn();
-	assert_int_equal(doors_accepted(), 4);
+	assert_int_equal(scripted_accepted(), 4);
 	assert_int_equal(connections_open_now(entrance.connections), 2);
 	close_up();
 }
@@ -35,22 +35,22 @@ static void
 a_full_gate_asks_once_until_there_is_room(void **state)
 {
 	(void)state;
-	open_up(&(struct setting){.doors = 2, .limit = 2});
-	doors_arrive(0, 2);
+	open_up(&(struct setting){.listeners = 2, .limit = 2});
+	scripted_arrive(0, 2);
 	turn();
-	doors_arrive(0, 10);
-	doors_arrive(1, 10);
+	scripted_arrive(0, 10);
+	scripted_arrive(1, 10);
 	turns(100);
-	assert_int_equal(entrance.rooms_asked, 1);
-	assert_int_equal(doors_accepted(), 2);
+	assert_int_equal(entrance.evictions_asked, 1);
+	assert_int_equal(scripted_accepted(), 2);
 	leave(); /* reported by on_closed */
 	turns(100);
-	assert_int_equal(doors_accepted(), 3);
-	assert_int_equal(entrance.rooms_asked, 2);
-	entrance.gives_way = true;
+	assert_int_equal(scripted_accepted(), 3);
+	assert_int_equal(entrance.evictions_asked, 2);
+	entrance.evicts = true;
 	acceptor_on_room(entrance.acceptor); /* somebody has become dispensable */
 	turn();
-	assert_in_range(doors_accepted(), 4, 5); /* each door asks for itself */
+	assert_in_range(scripted_accepted(), 4, 5); /* each listener asks for itself */
 	close_up();
 }
 
@@ -69,27 +69,27 @@ a_refused_listener_is_not_forgotten_behind_a_full_gate(void **state)
 	struct ev_check turn_end;
 
 	(void)state;
-	open_up(&(struct setting){.doors = 2, .limit = 1});
-	doors_arrive(1, 1);
+	open_up(&(struct setting){.listeners = 2, .limit = 1});
+	scripted_arrive(1, 1);
 	turn();
-	doors_arrive(0, 1);
-	doors_arrive(1, 1);
+	scripted_arrive(0, 1);
+	scripted_arrive(1, 1);
 	turns(3);
-	assert_int_equal(entrance.rooms_asked, 1);
-	doors.refused_watches = 1;           /* the first door's */
+	assert_int_equal(entrance.evictions_asked, 1);
+	scripted.refused_watches = 1;        /* the first listener's */
 	acceptor_on_room(entrance.acceptor); /* somebody may give way, and then does not */
 	ev_check_init(&turn_end, on_turn_end);
 	ev_set_priority(&turn_end, EV_MINPRI);
 	ev_check_start(entrance.loop, &turn_end);
 	turn();
-	assert_int_equal(entrance.rooms_asked, 2);
-	assert_int_equal(doors.refused_watches, 0);
+	assert_int_equal(entrance.evictions_asked, 2);
+	assert_int_equal(scripted.refused_watches, 0);
 	assert_int_equal(connections_open_now(entrance.connections), 0);
 	turns(3);
 	leave();
 	turns(3);
-	assert_int_equal(doors.accepted[0], 1);
-	assert_int_equal(doors.accepted[1], 2);
+	assert_int_equal(scripted.accepted[0], 1);
+	assert_int_equal(scripted.accepted[1], 2);
 	close_up();
 }
 
@@ -97,21 +97,21 @@ static void
 the_rate_delays_and_loses_nobody(void **state)
 {
 	(void)state;
-	open_up(&(struct setting){.doors = 2, .rate = 10});
-	doors_arrive(0, 100);
-	doors_arrive(1, 100);
+	open_up(&(struct setting){.listeners = 2, .rate = 10});
+	scripted_arrive(0, 100);
+	scripted_arrive(1, 100);
 	turns(1000);
-	assert_int_equal(doors_accepted(), 10); /* what a second may bring comes at once */
-	assert_int_equal(doors.calls, 10);
+	assert_int_equal(scripted_accepted(), 10); /* what a second may bring comes at once */
+	assert_int_equal(scripted.calls, 10);
 	pass(99);
 	turns(1000);
-	assert_int_equal(doors_accepted(), 10);
+	assert_int_equal(scripted_accepted(), 10);
 	for (size_t n = 1; n <= 190; n++) {
 		pass(n == 1 ? 2 : 100);
 		turns(3);
-		assert_int_equal(doors_accepted(), 10 + n);
+		assert_int_equal(scripted_accepted(), 10 + n);
 	}
-	assert_int_equal(doors.calls, 200);
+	assert_int_equal(scripted.calls, 200);
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 0);
 	close_up();
 }
@@ -121,9 +121,9 @@ the_rate_holds_for_the_first_of_a_turn(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.rate = 64}); /* spent in one turn to the last */
-	doors_arrive(0, 100);
+	scripted_arrive(0, 100);
 	turns(10);
-	assert_int_equal(doors_accepted(), 64);
+	assert_int_equal(scripted_accepted(), 64);
 	close_up();
 }
 
@@ -134,9 +134,9 @@ the_rate_holds_to_the_nanosecond(void **state)
 	for (uint64_t early_ns = 0; early_ns < 2; early_ns++) {
 		open_up(&(struct setting){.rate = 1});
 		entrance.opening_takes_ns = NS_PER_S - early_ns;
-		doors_arrive(0, 2);
+		scripted_arrive(0, 2);
 		turn();
-		assert_int_equal(doors_accepted(), early_ns == 0 ? 2 : 1);
+		assert_int_equal(scripted_accepted(), early_ns == 0 ? 2 : 1);
 		close_up();
 	}
 }
@@ -147,16 +147,16 @@ the_rate_comes_before_making_room(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.limit = 2, .rate = 2});
-	doors_arrive(0, 2);
+	scripted_arrive(0, 2);
 	turn();
-	doors_arrive(0, 1);
-	entrance.gives_way = true;
+	scripted_arrive(0, 1);
+	entrance.evicts = true;
 	turns(10);
-	assert_int_equal(entrance.rooms_asked, 0);
+	assert_int_equal(entrance.evictions_asked, 0);
 	pass(501);
 	turns(2);
-	assert_int_equal(entrance.rooms_asked, 1);
-	assert_int_equal(doors_accepted(), 3);
+	assert_int_equal(entrance.evictions_asked, 1);
+	assert_int_equal(scripted_accepted(), 3);
 	close_up();
 }
 
@@ -166,25 +166,25 @@ room_opens_no_gate_that_is_closed_otherwise(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.rate = 2});
-	doors_arrive(0, 5);
+	scripted_arrive(0, 5);
 	turn();
-	assert_int_equal(doors_accepted(), 2);
+	assert_int_equal(scripted_accepted(), 2);
 	acceptor_on_room(entrance.acceptor);
 	leave();
 	turns(10);
-	assert_int_equal(doors.calls, 2);
+	assert_int_equal(scripted.calls, 2);
 	pass(501);
-	doors.error = ENOMEM;
-	doors.errors = 1;
+	scripted.error = ENOMEM;
+	scripted.errors = 1;
 	turns(2);
-	assert_int_equal(doors.calls, 3);
+	assert_int_equal(scripted.calls, 3);
 	acceptor_on_room(entrance.acceptor);
 	leave();
 	turns(10);
-	assert_int_equal(doors.calls, 3);
+	assert_int_equal(scripted.calls, 3);
 	pass(101);
 	turns(2);
-	assert_int_equal(doors_accepted(), 3);
+	assert_int_equal(scripted_accepted(), 3);
 	close_up();
 }
 
@@ -197,21 +197,21 @@ draining_closes_for_good(void **state)
 	(void)state;
 	for (int i = 0; i < CASES; i++) {
 		open_up(&(struct setting){.limit = i == FULL ? 1 : 0, .rate = i == RATE ? 1 : 0});
-		doors.listeners[0].handed_over = true;
-		doors_arrive(0, 100);
-		doors.error = EMFILE;
-		doors.errors = i == PAUSED ? 1 : 0;
+		scripted.listeners[0].handed_over = true;
+		scripted_arrive(0, 100);
+		scripted.error = EMFILE;
+		scripted.errors = i == PAUSED ? 1 : 0;
 		turns(3);
-		doors.calls = 0;
+		scripted.calls = 0;
 		acceptor_drain(entrance.acceptor);
-		doors.errors = 0;
+		scripted.errors = 0;
 		acceptor_on_room(entrance.acceptor);
 		for (int n = 0; n < 20; n++) {
 			pass(501);
 			turns(3);
 		}
-		assert_int_equal(doors.calls, 0);
-		assert_int_equal(doors.listeners[0].listen_fd, -1);
+		assert_int_equal(scripted.calls, 0);
+		assert_int_equal(scripted.listeners[0].listen_fd, -1);
 		close_up();
 	}
 }
@@ -220,16 +220,16 @@ static void
 draining_takes_in_who_waits(void **state)
 {
 	(void)state;
-	open_up(&(struct setting){.doors = 2, .rate = 1});
-	doors_arrive(0, 200);
-	doors_arrive(1, 100);
-	doors.error = ECONNABORTED;
-	doors.errors = 3;
+	open_up(&(struct setting){.listeners = 2, .rate = 1});
+	scripted_arrive(0, 200);
+	scripted_arrive(1, 100);
+	scripted.error = ECONNABORTED;
+	scripted.errors = 3;
 	acceptor_drain(entrance.acceptor);
-	assert_int_equal(doors_accepted(), 300);
+	assert_int_equal(scripted_accepted(), 300);
 	assert_int_equal(entrance.opened, 300);
 	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(doors.listeners[i].listen_fd, -1);
+		assert_int_equal(scripted.listeners[i].listen_fd, -1);
 	close_up();
 }
 
@@ -239,30 +239,30 @@ draining_ends(void **state)
 	(void)state;
 	/* at the limit; nobody gives way */
 	open_up(&(struct setting){.limit = 5});
-	entrance.gives_way = true;
-	doors_arrive(0, 10);
+	entrance.evicts = true;
+	scripted_arrive(0, 10);
 	acceptor_drain(entrance.acceptor);
-	assert_int_equal(doors.calls, 5);
-	assert_int_equal(entrance.rooms_asked, 0);
+	assert_int_equal(scripted.calls, 5);
+	assert_int_equal(entrance.evictions_asked, 0);
 	close_up();
 
 	/* without descriptors, and for good */
 	open_up(&(struct setting){0});
-	doors_arrive(0, 10);
-	doors.error = EMFILE;
-	doors.errors = 1;
+	scripted_arrive(0, 10);
+	scripted.error = EMFILE;
+	scripted.errors = 1;
 	acceptor_drain(entrance.acceptor);
 	pass(101);
 	turns(3);
-	assert_int_equal(doors.calls, 1);
+	assert_int_equal(scripted.calls, 1);
 	close_up();
 
 	/* when a flood goes on */
 	open_up(&(struct setting){0});
-	doors.error = ECONNABORTED;
-	doors.errors = SIZE_MAX;
+	scripted.error = ECONNABORTED;
+	scripted.errors = SIZE_MAX;
 	acceptor_drain(entrance.acceptor);
-	assert_int_equal(doors.calls, BACKLOG_MAX);
+	assert_int_equal(scripted.calls, BACKLOG_MAX);
 	close_up();
 }
 

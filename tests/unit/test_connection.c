@@ -17,7 +17,7 @@ an_echo_is_one_receive_and_one_send(void **state)
 		connected_turn(c, EV_READ);
 		assert_true(kernel_echoed_exactly(12 * i));
 		assert_int_equal(connections_rings_lent(connections), 0);
-		assert_int_equal(connection_interest(c), EV_READ);
+		assert_int_equal(echo_interest(c), EV_READ);
 		ev_run(loop, EVRUN_NOWAIT);
 	}
 	assert_int_equal(kernel.receives, 100);
@@ -90,14 +90,14 @@ blocked_peer_is_waited_for_with_a_full_ring(void **state)
 	assert_true(c->blocked);
 	for (int i = 0; i < 5; i++)
 		connected_turn(c, EV_READ);
-	assert_int_equal(connection_interest(c), EV_WRITE);
-	assert_int_equal(io_held(&c->stream), RING);
+	assert_int_equal(echo_interest(c), EV_WRITE);
+	assert_int_equal(echo_held(c), RING);
 	assert_int_equal(kernel.sends, 1); /* no send before the kernel says that it takes more */
 	kernel.window = KERNEL_QUEUE;
 	for (int i = 0; i < 10; i++)
 		connected_turn(c, EV_READ | EV_WRITE);
 	assert_true(kernel_echoed_exactly(3 * RING));
-	assert_int_equal(connection_interest(c), EV_READ);
+	assert_int_equal(echo_interest(c), EV_READ);
 	connected_end();
 }
 
@@ -113,14 +113,14 @@ without_a_ring_bytes_wait_in_the_kernel(void **state)
 	kernel.window = 300;
 	connected_turn(c, EV_READ);
 	assert_int_equal(kernel.queued, 700);
-	assert_int_equal(connection_interest(c), EV_WRITE);
+	assert_int_equal(echo_interest(c), EV_WRITE);
 	assert_int_equal(c->sent, 300);
 	assert_int_equal(stats.tcp_received_bytes, 300);
 	kernel.window = 1000;
 	connected_turn(c, EV_WRITE);
 	assert_true(kernel_echoed_exactly(1000));
 	assert_int_equal(kernel.queued, 0);
-	assert_int_equal(connection_interest(c), EV_READ);
+	assert_int_equal(echo_interest(c), EV_READ);
 	assert_int_equal(stats.tcp_without_ring, 2);
 	connected_end();
 }
@@ -180,7 +180,7 @@ spurious_readiness_changes_nothing(void **state)
 		c = connected_open();
 		connected_turn(c, EV_READ);
 		assert_true(c->open);
-		assert_int_equal(connection_interest(c), EV_READ);
+		assert_int_equal(echo_interest(c), EV_READ);
 		assert_int_equal(connections_rings_lent(connections), 0);
 		assert_int_equal(kernel.sends, 0);
 		connected_end();

@@ -73,7 +73,7 @@ epoll_error_ends_the_connection(void **state)
 	(void)state;
 	connected_begin(1, 0);
 	c = connected_open();
-	ev_invoke(loop, &c->stream.watcher, EV_ERROR | EV_READ | EV_WRITE);
+	ev_invoke(loop, &c->watcher, EV_ERROR | EV_READ | EV_WRITE);
 	assert_false(c->open);
 	assert_int_equal(stats.tcp_closed_error, 1);
 	assert_int_equal(kernel.receives, 0);
@@ -123,21 +123,6 @@ the_last_byte_back_ends_it_at_once(void **state)
 	assert_int_equal(stats.tcp_closed_eof, 1);
 	assert_true(kernel_echoed_exactly(10));
 	connected_end();
-}
-
-/* An empty ring is lent for the time between asking for bytes and their coming. */
-static void
-an_empty_ring_waits_for_bytes_alone(void **state)
-{
-	unsigned char byte;
-	struct ring ring;
-	struct connection c = {.stream.watcher.data = &ring};
-
-	(void)state;
-	ring_init(&ring, &byte, 1);
-	assert_int_equal(connection_interest(&c), EV_READ);
-	c.finished = true;
-	assert_int_equal(connection_interest(&c), 0);
 }
 
 static void
@@ -242,7 +227,6 @@ main(void)
 	        cmocka_unit_test(epoll_error_ends_the_connection),
 	        cmocka_unit_test(what_is_owed_at_the_end_is_answered_with_a_reset),
 	        cmocka_unit_test(the_last_byte_back_ends_it_at_once),
-	        cmocka_unit_test(an_empty_ring_waits_for_bytes_alone),
 	        cmocka_unit_test(memory_that_is_not_needed_goes_back),
 	        cmocka_unit_test(the_limit_is_kept_and_a_slot_comes_back),
 	        cmocka_unit_test(a_source_has_its_share_and_gets_it_back),

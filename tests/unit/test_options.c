@@ -234,25 +234,6 @@ lists_about_datagrams(void **state)
 }
 
 static void
-ways_of_io(void **state)
-{
-	static const struct {
-		const char *argument;
-		enum io_way way;
-	} samples[] = {{"-v", IO_AUTO}, {"--io=auto", IO_AUTO}, {"--io=direct", IO_DIRECT},
-	        {"--io=batch", IO_BATCH}};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
-		assert_int_equal(TRY(samples[i].argument), OPTIONS_READ);
-		assert_int_equal(options.io, samples[i].way);
-		options_free(&options);
-	}
-	assert_wrong(TRY("--io="), "--io=: must be auto, direct or batch");
-	assert_wrong(TRY("--io=Batch"), "--io=Batch: must be auto, direct or batch");
-}
-
-static void
 what_makes_no_sense(void **state)
 {
 	(void)state;
@@ -295,7 +276,6 @@ main(void)
 	        cmocka_unit_test(flags),
 	        cmocka_unit_test(addresses_in_their_order),
 	        cmocka_unit_test(lists_about_datagrams),
-	        cmocka_unit_test(ways_of_io),
 	        cmocka_unit_test(what_makes_no_sense),
 	        cmocka_unit_test(which_option_says_where_to_listen),
 	};

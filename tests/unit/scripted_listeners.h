@@ -2,8 +2,8 @@
  * Scripted listeners: accept4(2) ends here. Their descriptors are eventfds, readable as long as
  * somebody waits, so the real epoll reports them like listening sockets.
  */
-#ifndef ECHOD_TEST_DOORS_H
-#define ECHOD_TEST_DOORS_H
+#ifndef ECHOD_TEST_SCRIPTED_LISTENERS_H
+#define ECHOD_TEST_SCRIPTED_LISTENERS_H
 
 #include "echod/common/address.h"
 #include "echod/listener.h"
@@ -12,13 +12,13 @@
 #include <stddef.h>
 
 enum {
-	DOORS_MAX = 128,
-	DOORS_LOG = 64 * 1024,
+	SCRIPTED_MAX = 128,
+	SCRIPTED_LOG = 64 * 1024,
 };
 
-struct doors {
-	struct listener listeners[DOORS_MAX];
-	size_t waiting[DOORS_MAX], accepted[DOORS_MAX];
+struct scripted_listeners {
+	struct listener listeners[SCRIPTED_MAX];
+	size_t waiting[SCRIPTED_MAX], accepted[SCRIPTED_MAX];
 	size_t count;
 	struct address peer; /* whom accept4() says to have accepted */
 	int error;           /* errno of the next errors calls */
@@ -30,23 +30,23 @@ struct doors {
 	size_t inlined;          /* SO_OOBINLINE was set */
 	int wait_ms;             /* how long epoll_wait(2) was to wait at most; it never does */
 	size_t refused_watches;  /* so many descriptors epoll refuses next, with ENOMEM */
-	char log[DOORS_LOG];     /* what was written to stderr */
+	char log[SCRIPTED_LOG];  /* what was written to stderr */
 	size_t log_length;
 };
 
-extern struct doors doors;
+extern struct scripted_listeners scripted;
 
 /* count listeners of our own, nobody waits. */
-void doors_open(size_t count);
-void doors_close(void);
+void scripted_open(size_t count);
+void scripted_close(void);
 
 /* So many more come and wait. */
-void doors_arrive(size_t door, size_t newcomers);
+void scripted_arrive(size_t listener, size_t newcomers);
 
-/* accept4() calls that took somebody in, at all doors. */
-size_t doors_accepted(void);
+/* accept4() calls that took somebody in, at all scripted. */
+size_t scripted_accepted(void);
 
 /* How often text is in the log. */
-size_t doors_logged(const char *text);
+size_t scripted_logged(const char *text);
 
 #endif

@@ -1,4 +1,4 @@
-#include "doors.h"
+#include "scripted_listeners.h"
 
 #include "fake_clock.h"
 
@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct doors doors;
+struct scripted_listeners scripted;
 
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
@@ -20,46 +20,46 @@ ssize_t __real_write(int fd, const void *buffer, size_t size);
 ssize_t __wrap_write(int fd, const void *buffer, size_t size);
 
 void
-doors_open(size_t count)
+scripted_open(size_t count)
 {
-	doors = (struct doors){.count = count,
+	scripted = (struct scripted_listeners){.count = count,
 	        .peer = {.length = sizeof(struct sockaddr_in),
 	                .in4 = {.sin_family = AF_INET, .sin_addr = {.s_addr = 0x0100007f}}}};
 	for (size_t i = 0; i < count; i++)
-		doors.listeners[i] = (struct listener){
+		scripted.listeners[i] = (struct listener){
 		        .listen_fd = eventfd(0, EFD_NONBLOCK), .type = SOCK_STREAM};
 }
 
 void
-doors_close(void)
+scripted_close(void)
 {
-	for (size_t i = 0; i < doors.count; i++)
-		listener_close(&doors.listeners[i]);
+	for (size_t i = 0; i < scripted.count; i++)
+		listener_close(&scripted.listeners[i]);
 }
 
 void
-doors_arrive(size_t door, size_t newcomers)
+scripted_arrive(size_t listener, size_t newcomers)
 {
-	doors.waiting[door] += newcomers;
-	eventfd_write(doors.listeners[door].listen_fd, 1);
+	scripted.waiting[listener] += newcomers;
+	eventfd_write(scripted.listeners[listener].listen_fd, 1);
 }
 
 size_t
-doors_accepted(void)
+scripted_accepted(void)
 {
 	size_t sum = 0;
 
-	for (size_t i = 0; i < doors.count; i++)
-		sum += doors.accepted[i];
+	for (size_t i = 0; i < scripted.count; i++)
+		sum += scripted.accepted[i];
 	return sum;
 }
 
 size_t
-doors_logged(const char *text)
+scripted_logged(const char *text)
 {
 	size_t times = 0;
 
-	for (const char *at = doors.log; (at = strstr(at, text)); at++)
+	for (const char *at = scripted.log; (at = strstr(at, text)); at++)
 		times++;
 	return times;
 }
@@ -75,28 +75,28 @@ int
 __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
 	eventfd_t drained;
-	size_t door = 0;
+	size_t listener = 0;
 
-	doors.calls++;
-	while (door < doors.count && doors.listeners[door].listen_fd != fd)
-		door++;
-	if (door == doors.count || flags != (SOCK_NONBLOCK | SOCK_CLOEXEC) ||
-	        *length < doors.peer.length)
+	scripted.calls++;
+	while (listener < scripted.count && scripted.listeners[listener].listen_fd != fd)
+		listener++;
+	if (listener == scripted.count || flags != (SOCK_NONBLOCK | SOCK_CLOEXEC) ||
+	        *length < scripted.peer.length)
 		return fail(EDOM); /* no errno of accept(2): the test fails */
-	if (doors.errors > 0) {
-		doors.errors--;
-		fake_clock_ns += doors.error_takes_ns;
-		return fail(doors.error);
+	if (scripted.errors > 0) {
+		scripted.errors--;
+		fake_clock_ns += scripted.error_takes_ns;
+		return fail(scripted.error);
 	}
-	if (doors.waiting[door] == 0)
+	if (scripted.waiting[listener] == 0)
 		return fail(EAGAIN);
-	if (--doors.waiting[door] == 0)
+	if (--scripted.waiting[listener] == 0)
 		eventfd_read(fd, &drained);
-	doors.accepted[door]++;
-	memcpy(address, &doors.peer.any, doors.peer.length);
-	*length = doors.peer.length;
-	doors.last_fd = eventfd(0, EFD_NONBLOCK);
-	return doors.last_fd;
+	scripted.accepted[listener]++;
+	memcpy(address, &scripted.peer.any, scripted.peer.length);
+	*length = scripted.peer.length;
+	scripted.last_fd = eventfd(0, EFD_NONBLOCK);
+	return scripted.last_fd;
 }
 
 int
@@ -105,18 +105,18 @@ __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t leng
 	const struct linger *linger = value;
 	const int *flag = value;
 
-	doors.inlined += fd == doors.last_fd && level == SOL_SOCKET && name == SO_OOBINLINE &&
-	                 length == sizeof(*flag) && *flag;
-	doors.aborts += fd == doors.last_fd && level == SOL_SOCKET && name == SO_LINGER &&
-	                length == sizeof(*linger) && linger->l_onoff && linger->l_linger == 0;
+	scripted.inlined += fd == scripted.last_fd && level == SOL_SOCKET && name == SO_OOBINLINE &&
+	                    length == sizeof(*flag) && *flag;
+	scripted.aborts += fd == scripted.last_fd && level == SOL_SOCKET && name == SO_LINGER &&
+	                   length == sizeof(*linger) && linger->l_onoff && linger->l_linger == 0;
 	return 0;
 }
 
 int
 __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
-	if (doors.refused_watches > 0) {
-		doors.refused_watches--;
+	if (scripted.refused_watches > 0) {
+		scripted.refused_watches--;
 		return fail(ENOMEM);
 	}
 	return __real_epoll_ctl(epoll_fd, operation, fd, event);
@@ -125,7 +125,7 @@ __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 int
 __wrap_epoll_wait(int epoll_fd, struct epoll_event *events, int most, int timeout_ms)
 {
-	doors.wait_ms = timeout_ms;
+	scripted.wait_ms = timeout_ms;
 	return __real_epoll_wait(epoll_fd, events, most, 0);
 }
 
@@ -134,10 +134,10 @@ __wrap_write(int fd, const void *buffer, size_t size)
 {
 	if (fd != STDERR_FILENO)
 		return __real_write(fd, buffer, size);
-	if (size > DOORS_LOG - 1 - doors.log_length)
+	if (size > SCRIPTED_LOG - 1 - scripted.log_length)
 		return fail(ENOSPC);
-	memcpy(doors.log + doors.log_length, buffer, size);
-	doors.log_length += size;
-	doors.log[doors.log_length] = '\0';
+	memcpy(scripted.log + scripted.log_length, buffer, size);
+	scripted.log_length += size;
+	scripted.log[scripted.log_length] = '\0';
 	return (ssize_t)size;
 }
