@@ -26,7 +26,7 @@ struct options {
 	const char **listen; /* ADDRESS as given, checked; owned */
 	size_t n_listen;
 	uint64_t port; /* for addresses without one; 0: a free one */
-	bool no_tcp, no_udp;
+	bool tcp, udp;
 	bool activated; /* serve nothing but sockets handed over */
 
 	uint64_t max_connections; /* 0: what the file limit allows */
@@ -42,7 +42,7 @@ struct options {
 	struct port_list udp_allowed, udp_refused; /* source ports */
 	uint64_t udp_rate;                         /* tokens a second and source, 0: no limit */
 	struct prefix_list udp_exempt;             /* sources without that limit */
-	bool udp_rate_log_only, no_udp_gro, no_dscp;
+	bool udp_rate_log_only, udp_gro, dscp;
 
 	bool log_connections, verbose, quiet;
 

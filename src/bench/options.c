@@ -20,7 +20,7 @@ set_sources(void *options, const char *text)
 }
 
 #define OFFSET(field) .offset = offsetof(struct bench_options, field)
-#define FLAG(field)   .kind = OPTION_FLAG, OFFSET(field)
+#define FLAG(field)   .kind = OPTION_SWITCH, OFFSET(field)
 #define COUNT(field, high)                                                                         \
 	.kind = OPTION_COUNT, .argument = "N", .min = 1, .max = (high), OFFSET(field)
 #define TIME(field, low)                                                                           \

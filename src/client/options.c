@@ -13,7 +13,7 @@ enum {
 #define HOUR_MS (UINT64_C(3600) * 1000)
 
 #define OFFSET(field) .offset = offsetof(struct client_options, field)
-#define FLAG(field)   .kind = OPTION_FLAG, OFFSET(field)
+#define FLAG(field)   .kind = OPTION_SWITCH, OFFSET(field)
 #define COUNT(field, low, high)                                                                    \
 	.kind = OPTION_COUNT, .argument = "N", .min = (low), .max = (high), OFFSET(field)
 #define PORT(field)                                                                                \

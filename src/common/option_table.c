@@ -30,7 +30,7 @@ explain_number(const struct option_spec *spec, const char *what, char *problem, 
 
 	if (spec->kind == OPTION_TIME)
 		snprintf(problem, size,
-		        "%s: must be %sa time such as 500ms, 5s, 2m or 1h, from %llums to %llus",
+		        "%s: must be %sa time such as 90, 1.5s, 500ms, 2m or 1h, from %llums to %llus",
 		        what, zero, min, max / 1000);
 	else if (spec->kind == OPTION_SIZE)
 		snprintf(problem, size,
@@ -64,9 +64,12 @@ set(const struct option_spec *spec, const char *value, void *options, char *prob
 	int error;
 
 	name_option(spec, value, what, sizeof(what));
-	if (spec->kind == OPTION_FLAG) {
-		*(bool *)field = true;
-		return 0;
+	if (spec->kind == OPTION_SWITCH) {
+		*(bool *)field = !value || strcmp(value, "on") == 0;
+		if (*(bool *)field || strcmp(value, "off") == 0)
+			return 0;
+		snprintf(problem, size, "%s: must be on or off", what);
+		return -EINVAL;
 	}
 	if (spec->kind == OPTION_TEXT) {
 		*(const char **)field = value;
@@ -105,16 +108,16 @@ print_help(const struct option_table *table)
 			printf(" [%s]", spec->preset);
 		putchar('\n');
 	}
-	printf("%-42s this help\n%-42s the version\n", "      --help", "      --version");
+	printf("%-42s this help\n%-42s the version\n", "  -h, --help", "      --version");
 }
 
 static enum option_outcome
-show(const struct option_table *table, int what, char *problem, size_t size)
+show(const struct option_table *table, bool version, char *problem, size_t size)
 {
-	if (what == VALUE_HELP)
-		print_help(table);
-	else
+	if (version)
 		printf("%s %s\n", table->program, ECHOD_VERSION);
+	else
+		print_help(table);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return OPTIONS_SHOWN;
 	snprintf(problem, size, "standard output: %s", strerror(errno));
@@ -126,12 +129,9 @@ static void
 explain_refusal(const struct option_table *table, int outcome, int refused, const char *given,
         char *problem, size_t size)
 {
-	char what[256];
-
 	if (refused >= VALUE_SPEC) {
-		name_option(&table->specs[refused - VALUE_SPEC], NULL, what, sizeof(what));
-		snprintf(problem, size, "%s: %s", outcome == ':' ? what : given,
-		        outcome == ':' ? "needs a value" : "takes no value");
+		snprintf(problem, size, "--%s: needs a value",
+		        table->specs[refused - VALUE_SPEC].name);
 	} else if (refused >= VALUE_HELP) {
 		snprintf(problem, size, "%s: takes no value", given);
 	} else if (refused != 0) {
@@ -157,15 +157,17 @@ static void
 describe(const struct option_table *table, struct option *longs, char *letters)
 {
 	*letters++ = ':'; /* report a missing value as ':' and print nothing */
+	*letters++ = 'h';
 	for (size_t i = 0; i < table->n_specs; i++) {
 		const struct option_spec *spec = &table->specs[i];
-		bool takes_value = spec->kind != OPTION_FLAG;
+		bool needs_value = spec->kind != OPTION_SWITCH;
 
 		*longs++ = (struct option){spec->name,
-		        takes_value ? required_argument : no_argument, NULL, VALUE_SPEC + (int)i};
+		        needs_value ? required_argument : optional_argument, NULL,
+		        VALUE_SPEC + (int)i};
 		if (spec->letter)
 			*letters++ = spec->letter;
-		if (spec->letter && takes_value)
+		if (spec->letter && needs_value)
 			*letters++ = ':';
 	}
 	*longs++ = (struct option){"help", no_argument, NULL, VALUE_HELP};
@@ -179,7 +181,7 @@ option_table_read(const struct option_table *table, int argc, char **argv, void 
         uint64_t *given, int *operands, char *problem, size_t size)
 {
 	struct option longs[MAX_SPECS + 3];
-	char letters[2 * MAX_SPECS + 2];
+	char letters[2 * MAX_SPECS + 3];
 	int found, error;
 
 	for (size_t i = 0; i < table->n_specs; i++) {
@@ -199,8 +201,8 @@ option_table_read(const struct option_table *table, int argc, char **argv, void 
 			explain_refusal(table, found, optopt, argv[optind - 1], problem, size);
 			return OPTIONS_WRONG;
 		}
-		if (found == VALUE_HELP || found == VALUE_VERSION)
-			return show(table, found, problem, size);
+		if (found == 'h' || found == VALUE_HELP || found == VALUE_VERSION)
+			return show(table, found == VALUE_VERSION, problem, size);
 		spec = found >= VALUE_SPEC ? &table->specs[found - VALUE_SPEC]
 		                           : find_letter(table, found);
 		error = set(spec, optarg, options, problem, size);

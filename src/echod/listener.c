@@ -102,10 +102,10 @@ tune_datagram(int fd, int family, const struct options *options)
 	enlarge_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_SNDBUF_LOCK);
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	set_option(fd, IPPROTO_IP, IP_RECVTOS, !options->no_dscp);
+	set_option(fd, IPPROTO_IP, IP_RECVTOS, options->dscp);
 	if (family == AF_INET6)
-		set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, !options->no_dscp);
-	set_option(fd, IPPROTO_UDP, UDP_GRO, !options->no_udp_gro); /* Linux 5.0 */
+		set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, options->dscp);
+	set_option(fd, IPPROTO_UDP, UDP_GRO, options->udp_gro); /* Linux 5.0 */
 	return learn_destinations(fd, family);
 }
 
@@ -218,14 +218,14 @@ open_address(struct listeners *listeners, struct address *address, bool dual_sta
         const struct options *options, char *problem, size_t size)
 {
 	static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
-	const bool unwanted[] = {options->no_tcp, options->no_udp};
+	const bool wanted[] = {options->tcp, options->udp};
 	char text[ADDRESS_TEXT_SIZE];
 
 	for (size_t i = 0; i < 2; i++) {
 		bool any_port = address_port(address) == 0;
 		int error;
 
-		if (unwanted[i])
+		if (!wanted[i])
 			continue;
 		if (any_port)
 			address_set_port(address, *port);

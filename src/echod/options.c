@@ -78,17 +78,9 @@ add_exempt(void *into, const char *text)
 	return 0;
 }
 
-static int
-set_gro(void *into, const char *text)
-{
-	struct options *options = into;
-
-	options->no_udp_gro = strcmp(text, "off") == 0;
-	return options->no_udp_gro || strcmp(text, "on") == 0 ? 0 : -EINVAL;
-}
-
-#define OFFSET(field) .offset = offsetof(struct options, field)
-#define FLAG(field)   .kind = OPTION_FLAG, OFFSET(field)
+#define OFFSET(field)    .offset = offsetof(struct options, field)
+#define SWITCH(field)    .kind = OPTION_SWITCH, OFFSET(field)
+#define SWITCH_ON(field) SWITCH(field), .argument = "on|off", .preset = "on"
 #define COUNT(field, low, high)                                                                    \
 	.kind = OPTION_COUNT, .argument = "N", .min = (low), .max = (high), OFFSET(field)
 #define SIZE(field, low, high)                                                                     \
@@ -116,8 +108,8 @@ static const struct option_spec specs[] = {
                 .max = UINT16_MAX,
                 OFFSET(port),
                 .help = "port for addresses without one; 0 takes a free one"},
-        {.name = "no-tcp", FLAG(no_tcp), .help = "do not listen over TCP"},
-        {.name = "no-udp", FLAG(no_udp), .help = "do not listen over UDP"},
+        {.name = "tcp", SWITCH_ON(tcp), .help = "listen over TCP"},
+        {.name = "udp", SWITCH_ON(udp), .help = "listen over UDP"},
         {.name = "max-connections",
                 COUNT(max_connections, 1, 100000000),
                 .help = "connections at once [what the file limit allows, at most 100000]"},
@@ -158,7 +150,7 @@ static const struct option_spec specs[] = {
                 .preset = "5s",
                 .help = "how long open connections may go on after SIGTERM"},
         {.name = "activated",
-                FLAG(activated),
+                SWITCH(activated),
                 .help = "serve sockets handed over by systemd; without any, fail"},
         {.name = "exit-idle-time",
                 TIME(exit_idle_time, 1000, 365 * DAY_MS),
@@ -187,25 +179,17 @@ static const struct option_spec specs[] = {
                 .expects = "a prefix such as 192.0.2.0/24 or 2001:db8::/32",
                 .help = "sources that --udp-rate does not limit; may be repeated"},
         {.name = "udp-rate-log-only",
-                FLAG(udp_rate_log_only),
+                SWITCH(udp_rate_log_only),
                 .help = "log who exceeds --udp-rate, and answer all the same"},
-        {.name = "udp-gro",
-                .kind = OPTION_CALL,
-                .argument = "on|off",
-                .preset = "on",
-                .call = set_gro,
-                .expects = "on or off",
-                .help = "receive trains of datagrams as one"},
-        {.name = "no-dscp",
-                FLAG(no_dscp),
-                .help = "do not reflect the DSCP of a datagram in the reply"},
+        {.name = "udp-gro", SWITCH_ON(udp_gro), .help = "receive trains of datagrams as one"},
+        {.name = "dscp", SWITCH_ON(dscp), .help = "reflect the DSCP of a datagram in the reply"},
         {.name = "log-connections",
-                FLAG(log_connections),
+                SWITCH(log_connections),
                 .help = "a line for each connection that ends"},
-        {.name = "verbose", .letter = 'v', FLAG(verbose), .help = "log more"},
+        {.name = "verbose", .letter = 'v', SWITCH(verbose), .help = "log more"},
         {.name = "quiet",
                 .letter = 'q',
-                FLAG(quiet),
+                SWITCH(quiet),
                 .help = "log what needs attention or was asked for"},
 };
 
@@ -213,7 +197,8 @@ static const struct option_table table = {
         .program = "echod",
         .synopsis = "[OPTION]...",
         .summary = "Sends back every byte and every datagram it receives (RFC 862).\n"
-                   "TIME is 500ms, 5s, 2m or 1h; BYTES is 4096, 16K or 256M.",
+                   "TIME is 90 (seconds), 1.5s, 500ms, 2m or 1h; BYTES is 4096, 16K or 256M.\n"
+                   "An option without a value here also takes =on or =off.",
         .specs = specs,
         .n_specs = sizeof(specs) / sizeof(specs[0]),
 };
@@ -233,8 +218,8 @@ options_read(struct options *options, int argc, char **argv, char *problem, size
 		snprintf(problem, size, "%s: unexpected argument", argv[operands]);
 		return OPTIONS_WRONG;
 	}
-	if (options->no_tcp && options->no_udp) {
-		snprintf(problem, size, "--no-tcp with --no-udp: nothing is left to serve");
+	if (!options->tcp && !options->udp) {
+		snprintf(problem, size, "--tcp=off with --udp=off: nothing is left to serve");
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_READ;

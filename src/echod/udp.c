@@ -111,7 +111,7 @@ answer_request(struct udp *udp, size_t i, const struct in6_addr *source, uint64_
 	else if (pay_for_train(udp, from, source, &train, now_ns))
 		udp_cmsg_write_reply(
 		        udp_replies_add(&udp->replies, from, requests->bytes[i], &train), &arrival,
-		        source, !udp->options->no_dscp);
+		        source, udp->options->dscp);
 }
 
 /* Another family's (UNIX): its source cannot be forged, and one without a name has no answer. */

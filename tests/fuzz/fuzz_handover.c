@@ -187,7 +187,7 @@ n_good(const enum kind *kinds, unsigned long count)
 static void
 take_over(const enum kind *kinds, int present)
 {
-	const struct options options = {.activated = true, .no_udp_gro = true};
+	const struct options options = {.activated = true, .dscp = true};
 	struct listeners listeners;
 	char problem[256] = "";
 	unsigned long count, good;

@@ -81,7 +81,7 @@ expect_bounds(const struct options *o)
 		EXPECT(address_parse(o->listen[i], 0, &address) == 0);
 	for (size_t i = 0; i < o->udp_allowed.count; i++)
 		EXPECT(o->udp_allowed.ports[i] > 0);
-	EXPECT(!o->no_tcp || !o->no_udp);
+	EXPECT(o->tcp || o->udp);
 }
 
 static void

@@ -248,7 +248,7 @@ make(struct echo *echo, uint8_t config, int family)
 	*echo = (struct echo){
 	        .allowed = {MODEL_ALLOWED_PORT, OWN_PORT},
 	        .refused = {MODEL_REFUSED_PORT},
-	        .options = {.no_dscp = config & 4,
+	        .options = {.dscp = !(config & 4),
 	                .udp_rate_log_only = config & 8,
 	                .udp_rate = config >> 4 & 3,
 	                .udp_allowed = {echo->allowed, ARRAY_SIZE(echo->allowed)},

@@ -11,6 +11,19 @@
     logic integer decimal(char *text, integer n) =
       n <= 0 ? 0 : decimal(text, n - 1) * 10 + (text[n - 1] - '0');
 
+    logic integer place_value(integer n) = n <= 0 ? 100000000 : place_value(n - 1) / 10;
+
+    logic integer fraction(char *text, integer n) =
+      n <= 0 ? 0 : fraction(text, n - 1) + (text[n - 1] - '0') * place_value(n - 1);
+
+    // of n digits, a point and f digits, or of n digits alone
+    logic integer decimal_length(integer n, integer f) = f == 0 ? n : n + 1 + f;
+    logic integer decimal_part(char *text, integer n, integer f) =
+      f == 0 ? 0 : fraction(text + n + 1, f);
+
+    logic integer scaled(integer whole, integer billionths, integer factor) =
+      whole * factor + (billionths * factor + 999999999) / 1000000000;
+
     predicate digits_exceed(char *text) = \exists integer n; 0 < n &&
       (\forall integer i; 0 <= i < n ==> is_digit(text[i])) && decimal(text, n) > UINT64_MAX;
 
@@ -18,7 +31,10 @@
       n > 0 && (\forall integer i; 0 <= i < n ==> is_digit(text[i])) && !is_digit(text[n]);
 */
 
-/*@ lemma one_end: \forall char *text, integer n, m;
+/*@ lemma first_digit: \forall char *text, integer n;
+      begins_with_digits(text, n) ==> is_digit(text[0]);
+
+    lemma one_end: \forall char *text, integer n, m;
       begins_with_digits(text, n) && begins_with_digits(text, m) ==> n == m;
 */
 
@@ -41,26 +57,85 @@
 */
 static int parse_digits(const char *text, uint64_t *number, const char **end);
 
-/*@ requires b > 0 && \valid(product);
+/*@ requires valid_read_string(text) && \valid(billionths) && \valid(end);
+    requires \separated(billionths, end, text + (0 .. strlen(text)));
     terminates \true;
-    assigns *product, \result \from a, b;
-    ensures a * b <= UINT64_MAX ==> \result == 0 && *product == a * b;
-    ensures a * b > UINT64_MAX ==> \result == -ERANGE && *product == \old(*product);
+    assigns *billionths, \result \from text[0 ..];
+    assigns *end \from text, text[0 ..];
+    behavior none:
+      assumes !is_digit(text[0]);
+      ensures \result == -EINVAL;
+      ensures *billionths == \old(*billionths) && *end == \old(*end);
+    behavior some:
+      assumes is_digit(text[0]);
+      ensures \result == 0;
+      ensures \subset(*end, text + (1 .. strlen(text)));
+      ensures begins_with_digits(text, *end - text);
+      ensures *billionths == fraction(text, *end - text) <= 1000000000;
+    complete behaviors;
+    disjoint behaviors;
 */
-static int multiply(uint64_t a, uint64_t b, uint64_t *product);
+static int parse_fraction(const char *text, uint64_t *billionths, const char **end);
+
+/*@ requires 0 < factor && billionths <= 1000000000 && \valid(value);
+    terminates \true;
+    assigns *value, \result \from whole, billionths, factor;
+    ensures scaled(whole, billionths, factor) <= UINT64_MAX ==>
+      \result == 0 && *value == scaled(whole, billionths, factor);
+    ensures scaled(whole, billionths, factor) > UINT64_MAX ==>
+      \result == -ERANGE && *value == \old(*value);
+*/
+static int scale(uint64_t whole, uint64_t billionths, uint32_t factor, uint64_t *value);
 
 #include "common/units.c"
+
+/*@ lemma one_decimal: \forall char *text, integer n, m, f, g;
+      is_decimal(text, n, f) && is_decimal(text, m, g) ==> n == m && f == g;
+*/
 
 /*@ predicate is_unit(struct unit *unit) =
       \valid_read(unit) && valid_read_string(&unit->suffix[0]) && unit->factor > 0;
 
     lemma short_suffix: \forall struct unit *unit;
       \valid_read(unit) && unit->suffix[2] == 0 && unit->factor > 0 ==> is_unit(unit);
-
-    predicate is_zero(char *text) = text[0] == '0' && text[1] == 0;
 */
 
+/*@ requires valid_read_string(text) && \valid(whole) && \valid(billionths) && \valid(end);
+    requires \separated(whole, billionths, end, text + (0 .. strlen(text)));
+    terminates \true;
+    assigns *whole, *billionths, \result \from text[0 ..];
+    assigns *end \from text, text[0 ..];
+    ensures \result == 0 || \result == -EINVAL || \result == -ERANGE;
+    ensures \result == 0 ==> \subset(*end, text + (1 .. strlen(text))) &&
+      *billionths <= 1000000000;
+    ensures \result == 0 ==> \exists integer n, f; is_decimal(text, n, f) &&
+      *end == text + decimal_length(n, f) && *whole == decimal(text, n) &&
+      *billionths == decimal_part(text, n, f);
+    ensures \result == -EINVAL ==> \forall integer n, f; !is_decimal(text, n, f);
+    ensures \result == -ERANGE ==> digits_exceed(text);
+*/
+static int parse_decimal(const char *text, uint64_t *whole, uint64_t *billionths, const char **end);
+
 /* Tables of units say what follows the digits; which one does is found by strcmp(3). */
+/*@ requires valid_read_string(suffix) && billionths <= 1000000000 && \valid(value);
+    requires \separated(value, suffix + (0 .. strlen(suffix)));
+    requires \forall integer i; 0 <= i < n_units ==> is_unit(&units[i]);
+    terminates \true;
+    assigns *value, \result \from whole, billionths, suffix[0 ..], units[0 .. n_units - 1];
+    ensures \result == 0 || \result == -EINVAL || \result == -ERANGE;
+    ensures \result == 0 ==> \exists integer i; 0 <= i < n_units &&
+      \old(is_called(suffix, &units[i])) &&
+      *value == \old(scaled(whole, billionths, units[i].factor));
+    ensures \result == -EINVAL ==> \forall integer i; 0 <= i < n_units ==>
+      !\old(is_called(suffix, &units[i]));
+    ensures \result == -ERANGE ==> \exists integer i; 0 <= i < n_units &&
+      \old(is_called(suffix, &units[i])) &&
+      \old(scaled(whole, billionths, units[i].factor)) > UINT64_MAX;
+    ensures \result != 0 ==> *value == \old(*value);
+*/
+static int apply_unit(uint64_t whole, uint64_t billionths, const char *suffix,
+        const struct unit *units, size_t n_units, uint64_t *value);
+
 /*@ requires valid_read_string(text) && \valid(value);
     requires \separated(value, text + (0 .. strlen(text)));
     requires \forall integer i; 0 <= i < n_units ==> is_unit(&units[i]);
@@ -68,15 +143,14 @@ static int multiply(uint64_t a, uint64_t b, uint64_t *product);
     assigns *value, \result \from text[0 ..], units[0 .. n_units - 1];
     ensures \result == 0 || \result == -EINVAL || \result == -ERANGE;
     ensures \result == 0 ==> \exists integer n, i, v; 0 <= i < n_units &&
-      \old(is_in_unit(text, n, &units[i], v)) && *value == v;
+      \old(is_whole(text, n, &units[i], v)) && *value == v;
     ensures \result == -EINVAL ==> \forall integer n, i, v; 0 <= i < n_units ==>
-      !\old(is_in_unit(text, n, &units[i], v));
+      !\old(is_whole(text, n, &units[i], v));
     ensures \result == -ERANGE ==> \old(digits_exceed(text)) || \exists integer n, i, v;
-      0 <= i < n_units && \old(is_in_unit(text, n, &units[i], v)) && v > UINT64_MAX;
+      0 <= i < n_units && \old(is_whole(text, n, &units[i], v)) && v > UINT64_MAX;
     ensures \result != 0 ==> *value == \old(*value);
 */
-static int parse_with_unit(
-        const char *text, const struct unit *units, size_t n_units, uint64_t *value);
+static int parse_whole(const char *text, const struct unit *units, size_t n_units, uint64_t *value);
 
 /*@ requires valid_read_string(text) && \valid(count);
     requires \separated(count, text + (0 .. strlen(text)));
@@ -84,11 +158,11 @@ static int parse_with_unit(
     assigns *count, \result \from text[0 ..];
     ensures \result == 0 || \result == -EINVAL || \result == -ERANGE;
     ensures \result == 0 ==> \exists integer n, i, v; 0 <= i < 1 &&
-      \old(is_in_unit(text, n, &count_units[i], v)) && *count == v;
+      \old(is_whole(text, n, &count_units[i], v)) && *count == v;
     ensures \result == -EINVAL ==> \forall integer n, i, v; 0 <= i < 1 ==>
-      !\old(is_in_unit(text, n, &count_units[i], v));
+      !\old(is_whole(text, n, &count_units[i], v));
     ensures \result == -ERANGE ==> \old(digits_exceed(text)) || \exists integer n, i, v;
-      0 <= i < 1 && \old(is_in_unit(text, n, &count_units[i], v)) && v > UINT64_MAX;
+      0 <= i < 1 && \old(is_whole(text, n, &count_units[i], v)) && v > UINT64_MAX;
     ensures \result != 0 ==> *count == \old(*count);
 */
 int units_parse_count(const char *text, uint64_t *count);
@@ -98,12 +172,12 @@ int units_parse_count(const char *text, uint64_t *count);
     terminates \true;
     assigns *time_ms, \result \from text[0 ..];
     ensures \result == 0 || \result == -EINVAL || \result == -ERANGE;
-    ensures \result == 0 ==> (\old(is_zero(text)) && *time_ms == 0) || \exists integer n, i, v; 0 <=
-   i < 4 && \old(is_in_unit(text, n, &time_units[i], v)) && *time_ms == v; ensures \result ==
-   -EINVAL ==> !\old(is_zero(text)) && \forall integer n, i, v; 0 <= i < 4 ==>
-      !\old(is_in_unit(text, n, &time_units[i], v));
-    ensures \result == -ERANGE ==> \old(digits_exceed(text)) || \exists integer n, i, v;
-      0 <= i < 4 && \old(is_in_unit(text, n, &time_units[i], v)) && v > UINT64_MAX;
+    ensures \result == 0 ==> \exists integer n, f, i, v; 0 <= i < 5 &&
+      \old(is_time(text, n, f, &time_units[i], v)) && *time_ms == v;
+    ensures \result == -EINVAL ==> \forall integer n, f, i, v; 0 <= i < 5 ==>
+      !\old(is_time(text, n, f, &time_units[i], v));
+    ensures \result == -ERANGE ==> \old(digits_exceed(text)) || \exists integer n, f, i, v;
+      0 <= i < 5 && \old(is_time(text, n, f, &time_units[i], v)) && v > UINT64_MAX;
     ensures \result != 0 ==> *time_ms == \old(*time_ms);
 */
 int units_parse_time(const char *text, uint64_t *time_ms);
@@ -114,11 +188,11 @@ int units_parse_time(const char *text, uint64_t *time_ms);
     assigns *size_bytes, \result \from text[0 ..];
     ensures \result == 0 || \result == -EINVAL || \result == -ERANGE;
     ensures \result == 0 ==> \exists integer n, i, v; 0 <= i < 4 &&
-      \old(is_in_unit(text, n, &size_units[i], v)) && *size_bytes == v;
+      \old(is_whole(text, n, &size_units[i], v)) && *size_bytes == v;
     ensures \result == -EINVAL ==> \forall integer n, i, v; 0 <= i < 4 ==>
-      !\old(is_in_unit(text, n, &size_units[i], v));
+      !\old(is_whole(text, n, &size_units[i], v));
     ensures \result == -ERANGE ==> \old(digits_exceed(text)) || \exists integer n, i, v;
-      0 <= i < 4 && \old(is_in_unit(text, n, &size_units[i], v)) && v > UINT64_MAX;
+      0 <= i < 4 && \old(is_whole(text, n, &size_units[i], v)) && v > UINT64_MAX;
     ensures \result != 0 ==> *size_bytes == \old(*size_bytes);
 */
 int units_parse_size(const char *text, uint64_t *size_bytes);

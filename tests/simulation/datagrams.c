@@ -113,7 +113,7 @@ datagrams_arrive(void)
 		return;
 	}
 	udp->all[slot] = parcel_new(
-	        (uint16_t)(PARCEL_FIRST_PORT + slot), udp->family, !state.options->no_udp_gro);
+	        (uint16_t)(PARCEL_FIRST_PORT + slot), udp->family, state.options->udp_gro);
 	trace("datagram", udp->all[slot].port, udp->all[slot].size, udp->all[slot].forbidden);
 	udp->end++;
 	epoll_wake(udp->fd);
@@ -165,7 +165,7 @@ find(struct datagrams *udp, const struct msghdr *message, uint32_t *length)
 	parcel = &udp->all[(uint16_t)(address_port(&to) - PARCEL_FIRST_PORT) % PARCEL_PORTS];
 	expect(address_port(&to) == parcel->port, "a reply goes to port %u, which sent nothing",
 	        address_port(&to));
-	*length = parcel_check_reply(parcel, udp->family, message, !state.options->no_dscp);
+	*length = parcel_check_reply(parcel, udp->family, message, state.options->dscp);
 	return parcel;
 }
 

@@ -245,7 +245,7 @@ serve(const struct options *options)
 int
 main(int argc, char **argv)
 {
-	char *arguments[] = {argv[0], (char[]){"--no-udp"}, (char[]){"--quiet"}, NULL};
+	char *arguments[] = {argv[0], (char[]){"--udp=off"}, (char[]){"--quiet"}, NULL};
 	struct options options;
 	char problem[256];
 

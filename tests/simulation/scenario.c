@@ -138,7 +138,7 @@ make_up_arguments(bool crowd, bool crush)
 	if (random_one_in(4))
 		argue("--udp-gro=off");
 	if (random_one_in(4))
-		argue("--no-dscp");
+		argue("--dscp=off");
 	if (random_one_in(3))
 		argue(random_one_in(2) ? "-v" : "-q");
 }

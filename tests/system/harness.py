@@ -129,7 +129,7 @@ class Daemon:
         if not any(option.startswith("--drain-timeout") for option in options):
             options.append("--drain-timeout=100ms")
         if listens is None:
-            protocols = 2 - ("--no-tcp" in options) - ("--no-udp" in options)
+            protocols = 2 - ("--tcp=off" in options) - ("--udp=off" in options)
             addresses = sum(option.startswith("--listen") for option in options) or 1
             listens = protocols * addresses
         environment = dict(os.environ, **(env or {}))

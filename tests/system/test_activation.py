@@ -228,7 +228,7 @@ class Refused(unittest.TestCase):
 
     def test_options_that_contradict_the_sockets(self):
         with stream(socket.AF_INET, ("127.0.0.1", 0)) as good:
-            for option in ("--listen=127.0.0.1", "--port=7", "--port=50007", "--no-tcp", "--no-udp"):
+            for option in ("--listen=127.0.0.1", "--port=7", "--port=50007", "--tcp=off", "--udp=off"):
                 with self.subTest(option=option):
                     line = self.refused([good], option, status=2)
                     self.assertIn(option.split("=")[0], line)

@@ -58,7 +58,7 @@ class Datagrams(unittest.TestCase):
     def test_replies_come_from_the_address_that_was_hit(self):
         """On the dual-stack socket, and on a socket of one family. An unconnected peer sees the address."""
         for options in ((), ("--listen=0.0.0.0", "--listen=::1", "--port=0")):
-            with harness.Daemon("--no-tcp", *options) as daemon:
+            with harness.Daemon("--tcp=off", *options) as daemon:
                 ports = {"4": daemon.udp, "6": daemon.udp}
                 for line in daemon.lines.matching("^LISTEN: "):
                     ports["6" if "[" in line else "4"] = int(line.rsplit(":", 1)[1])

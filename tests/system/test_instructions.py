@@ -23,7 +23,7 @@ def instructions(rounds):
     with tempfile.TemporaryDirectory() as scratch:
         profile = os.path.join(scratch, "profile")
         valgrind = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={profile}")
-        with harness.Daemon("--no-udp", wrapper=valgrind) as daemon:
+        with harness.Daemon("--udp=off", wrapper=valgrind) as daemon:
             peers = [connect(daemon.tcp) for _ in range(CONNECTIONS)]
             daemon.wait_stats(lambda now: now["tcp_open"] == CONNECTIONS, "all to be accepted")
             for _ in range(rounds):

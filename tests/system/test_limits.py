@@ -78,7 +78,7 @@ class FileLimit(unittest.TestCase):
 
     def test_out_of_files_while_running(self):
         """EMFILE pauses accepting: no spinning, no flood, and the newcomer is served later."""
-        with harness.Daemon("--no-udp") as daemon:
+        with harness.Daemon("--udp=off") as daemon:
             peers = [connect(daemon.tcp) for _ in range(10)]
             for peer in peers:
                 self.assertEqual(echo(peer, b"x"), b"x")
@@ -106,7 +106,7 @@ class FileLimit(unittest.TestCase):
     def test_the_pause_after_running_out_is_100_ms(self):
         with tempfile.TemporaryDirectory() as scratch:
             wrapper, count = traced(scratch)
-            with harness.Daemon("--no-udp", wrapper=wrapper, env=TRACED) as daemon:
+            with harness.Daemon("--udp=off", wrapper=wrapper, env=TRACED) as daemon:
                 with connect(daemon.tcp) as peer:
                     self.assertEqual(echo(peer, b"x"), b"x")
                     hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[1]

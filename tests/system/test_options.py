@@ -10,7 +10,7 @@ from peers import ask, connect, datagram_peer, echo
 
 PORTS = ("", "-1", "65536", "http", "7x", "1e3", " 7")
 COUNTS = ("", "-1", "x", "10x", "1.5", "99999999999999999999999")
-TIMES = ("", "5", "-5s", "5d", "s", "5 s", "1.5s", "99999999999999999999h")
+TIMES = ("", "5.", ".5", "-5s", "5d", "s", "5 s", "1,5s", "99999999999999999999h")
 SIZES = ("", "-1", "16k ", "16KB", "x", "99999999999999999999G")
 BAD = {
     "--listen": ("", "nonsense", "localhost", "256.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
@@ -30,16 +30,16 @@ BAD = {
     "--udp-refuse-source-port": PORTS,
     "--udp-rate": COUNTS + ("10000001",),
     "--udp-rate-exempt": ("", "localhost", "10.0.0.0/33", "10/8", "2001:db8::/129", "192.0.2.1/"),
-    "--udp-gro": ("", "yes", "ON", "1"),
+    **dict.fromkeys(("--tcp", "--udp", "--udp-gro", "--dscp", "--activated", "--quiet"), ("", "yes", "ON", "1")),
 }
 GOOD = ("--max-connections=100", "--max-connections-per-source=100", "--accept-rate=1000000",
         "--buffer-size=4096", "--buffer-size=1M", "--buffer-memory=0", "--buffer-memory=1G",
-        "--idle-timeout=0", "--idle-timeout=1h", "--idle-timeout-full=500ms", "--stall-timeout=2m",
+        "--idle-timeout=0", "--idle-timeout=90", "--idle-timeout=0.5h", "--idle-timeout-full=500ms", "--stall-timeout=2m",
         "--keepalive=0", "--keepalive=10m", "--drain-timeout=0", "--log-connections", "-v", "-q",
         "--udp-allow-source-port=7", "--udp-refuse-source-port=0", "--udp-refuse-source-port=65535",
         "--udp-rate=0", "--udp-rate=10000000", "--udp-rate-exempt=192.0.2.1",
         "--udp-rate-exempt=2001:db8::/32", "--udp-rate-log-only", "--udp-gro=on", "--udp-gro=off",
-        "--no-dscp")
+        "--dscp=off", "--dscp", "--tcp=on", "--verbose=off")
 
 
 class Refused(unittest.TestCase):
@@ -64,13 +64,13 @@ class Refused(unittest.TestCase):
     def test_options_without_their_value_or_with_one_too_many(self):
         for word in ("--port", "--listen"):
             self.refused(word, naming=(word,))
-        self.refused("--no-tcp=yes", naming=("--no-tcp",))
+        self.refused("--version=yes", naming=("--version",))
 
     def test_nothing_to_serve(self):
-        self.refused("--no-tcp", "--no-udp", naming=("--no-tcp", "--no-udp"))
+        self.refused("--tcp=off", "--udp=off", naming=("--tcp=off", "--udp=off"))
 
     def test_a_port_in_use(self):
-        for kind, other in ((socket.SOCK_STREAM, "--no-udp"), (socket.SOCK_DGRAM, "--no-tcp")):
+        for kind, other in ((socket.SOCK_STREAM, "--udp=off"), (socket.SOCK_DGRAM, "--tcp=off")):
             with self.subTest(other=other), socket.socket(socket.AF_INET, kind) as taken:
                 taken.bind(("127.0.0.1", 0))
                 if kind == socket.SOCK_STREAM:
@@ -103,7 +103,7 @@ class Accepted(unittest.TestCase):
 
     def test_help_names_every_option_and_version_the_program(self):
         done = subprocess.run([harness.ECHOD, "--help"], capture_output=True, text=True, check=True)
-        for option in (*BAD, "--no-tcp", "--no-udp", "--log-connections", "--help", "--version"):
+        for option in (*BAD, "--log-connections", "-h, --help", "--version"):
             self.assertIn(option, done.stdout)
         self.assertEqual(done.stderr, "")
         done = subprocess.run([harness.ECHOD, "--version"], capture_output=True, text=True, check=True)
@@ -119,13 +119,13 @@ class Listening(unittest.TestCase):
                               f"LISTEN: proto=udp address=[::]:{daemon.tcp}"])
 
     def test_only_one_protocol(self):
-        with harness.Daemon("--no-udp") as daemon:
+        with harness.Daemon("--udp=off") as daemon:
             self.assertEqual(list(daemon.ports), ["tcp"])
             with connect(daemon.tcp) as peer:
                 self.assertEqual(echo(peer, b"x"), b"x")
             with datagram_peer(daemon.tcp) as peer, self.assertRaises(ConnectionRefusedError):
                 ask(peer, b"x")
-        with harness.Daemon("--no-tcp") as daemon:
+        with harness.Daemon("--tcp=off") as daemon:
             self.assertEqual(list(daemon.ports), ["udp"])
             with datagram_peer(daemon.udp) as peer:
                 self.assertEqual(ask(peer, b"x"), b"x")
@@ -133,7 +133,7 @@ class Listening(unittest.TestCase):
                 connect(daemon.udp)
 
     def test_several_addresses(self):
-        with harness.Daemon("--listen=127.0.0.1:0", "--listen=[::1]:0", "--no-udp") as daemon:
+        with harness.Daemon("--listen=127.0.0.1:0", "--listen=[::1]:0", "--udp=off") as daemon:
             lines = daemon.lines.matching("^LISTEN: ")
             for host, text in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")):
                 port = next(int(line.rsplit(":", 1)[1]) for line in lines if text in line)

@@ -15,7 +15,7 @@ def setUpModule():
 def run(injection):
     wrapper = ("strace", "-D", "-qq", "-o", "/dev/null", "-e", "inject=" + injection)
     no_leaks = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # LeakSanitizer cannot work in a traced process
-    return harness.run_daemon("--port=0", "--no-udp", wrapper=wrapper, env=no_leaks)
+    return harness.run_daemon("--port=0", "--udp=off", wrapper=wrapper, env=no_leaks)
 
 
 class Ends(unittest.TestCase):

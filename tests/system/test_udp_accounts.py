@@ -36,7 +36,7 @@ class Paths(Accounts):
             self.server.set(f"net.ipv4.conf.{name}.rp_filter", 0)
 
     def daemon(self, *options, **more):
-        return self.server.daemon("--no-tcp", "--port=0", *options, listens=1, **more)
+        return self.server.daemon("--tcp=off", "--port=0", *options, listens=1, **more)
 
     def after(self, daemon, received):
         numbers = daemon.wait_stats(lambda now: now["udp_received"] >= received, f"{received} datagrams")
@@ -122,7 +122,7 @@ class KernelDrops(Accounts):
 
     def flooded(self, send, count, *options):
         """Sends count times; returns the numbers once all that was queued is dealt with."""
-        with harness.Daemon("--no-tcp", *options) as daemon, datagram_peer(daemon.udp) as peer:
+        with harness.Daemon("--tcp=off", *options) as daemon, datagram_peer(daemon.udp) as peer:
             daemon.signal(19)
             for _ in range(count):
                 send(peer)

@@ -24,7 +24,7 @@ class Loops(unittest.TestCase):
         self.tap = Wiretap(self.one_host)
 
     def start(self, host, port, *options):
-        return host.daemon("--no-tcp", f"--port={port}", *options, listens=1)
+        return host.daemon("--tcp=off", f"--port={port}", *options, listens=1)
 
     def exchange(self, port):
         with self.other_host.socket(socket.AF_INET) as peer:

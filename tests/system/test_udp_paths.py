@@ -25,7 +25,7 @@ class Paths(unittest.TestCase):
         self.server, self.client = pair()
 
     def daemon(self, *options, **more):
-        return self.server.daemon("--no-tcp", "--port=0", *options, listens=1, **more)
+        return self.server.daemon("--tcp=off", "--port=0", *options, listens=1, **more)
 
     def peer(self, address, port):
         peer = self.client.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -105,7 +105,7 @@ class Paths(unittest.TestCase):
         classes = (0xb8, 0xb8 | 3, 0x28 | 1, 0x03, 0x00, 0xfc)
         ways = (("IPv4", SERVER, socket.IPPROTO_IP, socket.IP_TOS, r"tos 0x([0-9a-f]+)"),
                 ("IPv6", SERVER6, socket.IPPROTO_IPV6, socket.IPV6_TCLASS, r"IP6 \((?:class 0x([0-9a-f]+))?"))
-        for options in ((), ("--no-dscp",)):
+        for options in ((), ("--dscp=off",)):
             with self.daemon(*options) as daemon:
                 for name, address, level, option, pattern in ways:
                     with self.subTest(name, options=options), self.peer(address, daemon.udp) as peer:
@@ -133,7 +133,7 @@ class Paths(unittest.TestCase):
 
     def test_without_dscp_the_socket_keeps_its_own(self):
         """As a socket unit's IPTOS= has set it; otherwise the request's, even if that is none."""
-        for options, replied in ((("--no-dscp",), 0x20), ((), 0)):
+        for options, replied in ((("--dscp=off",), 0x20), ((), 0)):
             with self.subTest(options=options), self.server.socket(socket.AF_INET) as marked:
                 marked.bind((SERVER, 0))
                 marked.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x20)
@@ -147,7 +147,7 @@ class Paths(unittest.TestCase):
 
 class Bursts(unittest.TestCase):
     def test_a_thousand_come_back_whole(self):
-        with harness.Daemon("--no-tcp") as daemon, datagram_peer(daemon.udp) as peer:
+        with harness.Daemon("--tcp=off") as daemon, datagram_peer(daemon.udp) as peer:
             harness.require(not daemon.lines.matching("^BUFFER: "), "a receive buffer of 4 MiB is not permitted")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             with contextlib.suppress(PermissionError):
@@ -174,7 +174,7 @@ class Bursts(unittest.TestCase):
                 self.assertRegex("\n".join(daemon.lines.matching("^BUFFER: ")),
                                  r"^BUFFER: proto=udp address=127.0.0.1:\d+ bytes=212992 wanted=4194304: "
                                  r".*about 512 .*net\.core\.rmem_max$")
-        with harness.Daemon("--no-tcp", wrapper=drop) as daemon:
+        with harness.Daemon("--tcp=off", wrapper=drop) as daemon:
             self.assertEqual(len(daemon.lines.matching("^BUFFER: ")), permitted < BUFFER)
 
 

@@ -26,7 +26,7 @@ class Refusals(unittest.TestCase):
         self.forger = Forger(self.client)
 
     def daemon(self, *options, **more):
-        return self.server.daemon("--no-tcp", *(options or (f"--port={ECHO}",)), listens=1, **more)
+        return self.server.daemon("--tcp=off", *(options or (f"--port={ECHO}",)), listens=1, **more)
 
     def exchange(self):
         """A datagram each over IPv4 and IPv6, so that the neighbours know each other and all is over."""
@@ -73,7 +73,7 @@ class Refusals(unittest.TestCase):
     def test_every_port_that_the_daemon_answers_on(self):
         """Whichever socket they come in on, and only the UDP ones."""
         options = (f"--listen={SERVER}:{ECHO}", f"--listen=[{SERVER6}]:{ECHO}", f"--listen={SERVER}:6007")
-        with self.server.daemon("--no-tcp", *options, listens=3) as daemon:
+        with self.server.daemon("--tcp=off", *options, listens=3) as daemon:
             self.refused(daemon, [(CLIENT, 6007, SERVER), (CLIENT6, 6007, SERVER6)], "port")
 
     def test_ports_allowed_and_refused_by_options(self):

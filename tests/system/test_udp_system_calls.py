@@ -21,7 +21,7 @@ class SystemCalls(unittest.TestCase):
 
     def traced(self):
         with self.server.inside():
-            return Traced("--no-tcp", "--port=0", "--udp-rate=0")
+            return Traced("--tcp=off", "--port=0", "--udp-rate=0")
 
     def peer(self, daemon):
         peer = self.client.socket(socket.AF_INET)
@@ -79,7 +79,7 @@ class SystemCalls(unittest.TestCase):
         strace = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=setsockopt:error=ENOPROTOOPT")
         for address in ("127.0.0.1", "::1"):
             with self.subTest(address=address):
-                status, lines = harness.run_daemon("--no-tcp", "--port=0", f"--listen={address}", wrapper=strace)
+                status, lines = harness.run_daemon("--tcp=off", "--port=0", f"--listen={address}", wrapper=strace)
                 self.assertEqual((status, len(lines)), (1, 1), lines)
                 for word in (address, "UDP", "IP_PKTINFO"):
                     self.assertIn(word, lines[0])

@@ -19,7 +19,7 @@ class Trains(unittest.TestCase):
         self.server, self.client = pair()
 
     def daemon(self, *options, **more):
-        return self.server.daemon("--no-tcp", "--port=0", "--udp-rate=0", *options, listens=1, **more)
+        return self.server.daemon("--tcp=off", "--port=0", "--udp-rate=0", *options, listens=1, **more)
 
     def peer(self, daemon, address=SERVER):
         peer = self.client.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)

@@ -61,11 +61,11 @@ one_protocol_alone(void **state)
 	struct listening l;
 
 	(void)state;
-	assert_int_equal(LISTEN(&l, "--no-udp", "--listen=127.0.0.1:0"), 0);
+	assert_int_equal(LISTEN(&l, "--udp=off", "--listen=127.0.0.1:0"), 0);
 	assert_int_equal(l.listeners.count, 1);
 	check(&l, 0, SOCK_STREAM, "127.0.0.1");
 	sockets_end(&l);
-	assert_int_equal(LISTEN(&l, "--no-tcp", "--listen=127.0.0.1:0"), 0);
+	assert_int_equal(LISTEN(&l, "--tcp=off", "--listen=127.0.0.1:0"), 0);
 	assert_int_equal(l.listeners.count, 1);
 	check(&l, 0, SOCK_DGRAM, "127.0.0.1");
 	sockets_end(&l);
@@ -154,7 +154,7 @@ errors_say_what_was_tried(void **state)
 		sockets.bind_error_type = samples[i].type;
 		sockets.bind_errors = 1;
 		assert_int_equal(LISTEN(&l, "--listen=127.0.0.1:7",
-		                         samples[i].type == SOCK_DGRAM ? "--no-tcp" : "-v"),
+		                         samples[i].type == SOCK_DGRAM ? "--tcp=off" : "-v"),
 		        -samples[i].error);
 		assert_string_equal(l.problem, samples[i].problem);
 		sockets_end(&l);
@@ -198,7 +198,7 @@ a_port_in_use_is_an_error(void **state)
 		        text, i ? "UDP" : "TCP");
 		sockets_reset();
 		/* the other protocol's port of that number may be somebody else's */
-		assert_int_equal(LISTEN(&l, argument, i ? "--no-tcp" : "--no-udp"), -EADDRINUSE);
+		assert_int_equal(LISTEN(&l, argument, i ? "--tcp=off" : "--udp=off"), -EADDRINUSE);
 		assert_string_equal(l.problem, expected);
 		assert_int_equal(sockets.binds, 1);
 		sockets_end(&l);
@@ -263,7 +263,7 @@ closing_twice_closes_once(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(LISTEN(&l, "--listen=127.0.0.1:0", "--no-udp"), 0);
+	assert_int_equal(LISTEN(&l, "--listen=127.0.0.1:0", "--udp=off"), 0);
 	fd = l.listeners.all[0].listen_fd;
 	listener_close(&l.listeners.all[0]);
 	assert_int_equal(l.listeners.all[0].listen_fd, -1);

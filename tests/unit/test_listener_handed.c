@@ -224,8 +224,8 @@ options_that_contradict_are_refused(void **state)
 	        {"--listen=127.0.0.1",
 	                "--listen: contradicts the sockets handed over (LISTEN_FDS=2)"},
 	        {"--port=50007", "--port: contradicts the sockets handed over (LISTEN_FDS=2)"},
-	        {"--no-tcp", "--no-tcp: contradicts the sockets handed over (LISTEN_FDS=2)"},
-	        {"--no-udp", "--no-udp: contradicts the sockets handed over (LISTEN_FDS=2)"},
+	        {"--tcp=off", "--tcp: contradicts the sockets handed over (LISTEN_FDS=2)"},
+	        {"--udp=off", "--udp: contradicts the sockets handed over (LISTEN_FDS=2)"},
 	};
 	struct listening l;
 

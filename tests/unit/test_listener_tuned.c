@@ -87,8 +87,8 @@ datagram_sockets_are_tuned(void **state)
 		int fd;
 
 		assert_int_equal(
-		        LISTEN(&l, "--no-tcp", addresses[i / 2],
-		                off ? "--udp-gro=off" : "--udp-gro=on", off ? "--no-dscp" : "-v"),
+		        LISTEN(&l, "--tcp=off", addresses[i / 2],
+		                off ? "--udp-gro=off" : "--udp-gro=on", off ? "--dscp=off" : "-v"),
 		        0);
 		fd = l.listeners.all[0].listen_fd;
 		assert_int_equal(sockets_option(fd, IPPROTO_IP, IP_PKTINFO), 1);
@@ -112,7 +112,7 @@ datagram_buffers_are_large(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(LISTEN(&l, "--no-tcp", "--listen=127.0.0.1:0"), 0);
+	assert_int_equal(LISTEN(&l, "--tcp=off", "--listen=127.0.0.1:0"), 0);
 	fd = l.listeners.all[0].listen_fd;
 	if (geteuid() == 0 || receive >= LISTENER_DATAGRAM_BUFFER)
 		receive = LISTENER_DATAGRAM_BUFFER;

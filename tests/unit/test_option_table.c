@@ -33,11 +33,12 @@ call(void *options, const char *value)
 static const struct option_spec specs[] = {
         {.name = "fast",
                 .letter = 'f',
-                .kind = OPTION_FLAG,
+                .kind = OPTION_SWITCH,
                 .offset = offsetof(struct settings, fast),
                 .help = "hurry"},
         {.name = "far",
-                .kind = OPTION_FLAG,
+                .kind = OPTION_SWITCH,
+                .argument = "on|off",
                 .offset = offsetof(struct settings, far),
                 .help = "go on"},
         {.name = "count",
@@ -157,6 +158,18 @@ bounds_are_within(void **state)
 }
 
 static void
+switches_take_on_and_off(void **state)
+{
+	(void)state;
+	assert_int_equal(TRY("--fast=on", "--far", "--far=off"), OPTIONS_READ);
+	assert_true(settings.fast && !settings.far);
+	assert_int_equal(given, 0x3);
+	assert_int_equal(TRY("--fast", "off"), OPTIONS_READ); /* not its value */
+	assert_true(settings.fast);
+	assert_string_equal(argv[operands], "off");
+}
+
+static void
 letters_take_values_in_every_way(void **state)
 {
 	(void)state;
@@ -209,14 +222,14 @@ problems_name_option_and_value(void **state)
 	                "--size=5K: must be a size such as 4096, 16K or 256M, "
 	                "from 0 to 4096 bytes"},
 	        {"--time=0", NULL,
-	                "--time=0: must be a time such as 500ms, 5s, 2m or 1h, "
+	                "--time=0: must be a time such as 90, 1.5s, 500ms, 2m or 1h, "
 	                "from 10ms to 60s"},
 	        {"--call=bad", NULL, "--call=bad: must be anything but bad"},
 	        {"--name", NULL, "--name: needs a value"},
 	        {"--na", NULL, "--name: needs a value"},
 	        {"-fc", NULL, "-c: needs a value"},
-	        {"--far=x", NULL, "--far=x: takes no value"},
-	        {"--fast=", NULL, "--fast=: takes no value"},
+	        {"--far=x", NULL, "--far=x: must be on or off"},
+	        {"--fast=", NULL, "--fast=: must be on or off"},
 	        {"--help=me", NULL, "--help=me: takes no value"},
 	        {"--vers=1", NULL, "--vers=1: takes no value"},
 	        {"-x", NULL, "-x: unknown option"},
@@ -287,23 +300,26 @@ assert_shown(const char *option, const char *expected)
 	assert_string_equal(shown, expected);
 }
 
+static const char help[] = "Usage: probe [OPTION]... PLACE...\n"
+                           "Probes.\n"
+                           "\n"
+                           "  -f, --fast                               hurry\n"
+                           "      --far=on|off                         go on\n"
+                           "  -c, --count=N                            how many [3]\n"
+                           "      --size=BYTES                         how much [2K]\n"
+                           "      --time=TIME                          how long\n"
+                           "      --name=TEXT                          who [nobody]\n"
+                           "      --call=TEXT                          what\n"
+                           "  -h, --help                               this help\n"
+                           "      --version                            the version\n";
+
 static void
 help_and_version(void **state)
 {
 	(void)state;
 	assert_shown("--version", "probe " ECHOD_VERSION "\n");
-	assert_shown("--help", "Usage: probe [OPTION]... PLACE...\n"
-	                       "Probes.\n"
-	                       "\n"
-	                       "  -f, --fast                               hurry\n"
-	                       "      --far                                go on\n"
-	                       "  -c, --count=N                            how many [3]\n"
-	                       "      --size=BYTES                         how much [2K]\n"
-	                       "      --time=TIME                          how long\n"
-	                       "      --name=TEXT                          who [nobody]\n"
-	                       "      --call=TEXT                          what\n"
-	                       "      --help                               this help\n"
-	                       "      --version                            the version\n");
+	assert_shown("-h", help);
+	assert_shown("--help", help);
 }
 
 static void
@@ -348,6 +364,7 @@ main(void)
 	        cmocka_unit_test(defaults_come_from_the_table),
 	        cmocka_unit_test(every_kind_is_set),
 	        cmocka_unit_test(bounds_are_within),
+	        cmocka_unit_test(switches_take_on_and_off),
 	        cmocka_unit_test(letters_take_values_in_every_way),
 	        cmocka_unit_test(abbreviations_as_far_as_they_are_clear),
 	        cmocka_unit_test(operands_stay_behind),

@@ -59,9 +59,8 @@ defaults(void **state)
 	assert_int_equal(options.udp_rate, 1000);
 	assert_int_equal(options.udp_allowed.count + options.udp_refused.count, 0);
 	assert_int_equal(options.udp_exempt.count, 0);
-	assert_false(options.activated || options.no_udp_gro || options.no_dscp ||
-	             options.udp_rate_log_only);
-	assert_false(options.no_tcp || options.no_udp || options.log_connections ||
+	assert_true(options.tcp && options.udp && options.udp_gro && options.dscp);
+	assert_false(options.activated || options.udp_rate_log_only || options.log_connections ||
 	             options.verbose || options.quiet);
 	assert_int_equal(options.given, 0);
 	assert_null(options_listening(&options));
@@ -98,29 +97,29 @@ static const struct number numbers[] = {
                 {{"0", 0}, {"1", 1}, {"1024G", UINT64_C(1) << 40}},
                 {"1025G", "1099511627777", "", "1T"}},
         {"idle-timeout", &options.idle_timeout,
-                "0, or a time such as 500ms, 5s, 2m or 1h, from 100ms to 31536000s",
+                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 100ms to 31536000s",
                 {{"0", 0}, {"100ms", 100}, {"8760h", 365 * DAY_MS}},
-                {"99ms", "1ms", "8761h", "31536000001ms", "", "5", "1d"}},
+                {"99ms", "0.09", "8761h", "31536000001ms", "", ".5", "1d"}},
         {"idle-timeout-full", &options.idle_timeout_full,
-                "0, or a time such as 500ms, 5s, 2m or 1h, from 100ms to 31536000s",
-                {{"0", 0}, {"100ms", 100}, {"8760h", 365 * DAY_MS}},
-                {"99ms", "8761h", "31536000001ms", "", "60"}},
+                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 100ms to 31536000s",
+                {{"0", 0}, {"0.1", 100}, {"8760h", 365 * DAY_MS}},
+                {"99ms", "8761h", "31536000001ms", "", "60 s"}},
         {"stall-timeout", &options.stall_timeout,
-                "0, or a time such as 500ms, 5s, 2m or 1h, from 100ms to 31536000s",
+                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 100ms to 31536000s",
                 {{"0", 0}, {"100ms", 100}, {"8760h", 365 * DAY_MS}},
                 {"99ms", "8761h", "31536000001ms", "", "never"}},
         {"keepalive", &options.keepalive,
-                "0, or a time such as 500ms, 5s, 2m or 1h, from 1000ms to 32767s",
+                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1000ms to 32767s",
                 {{"0", 0}, {"1s", 1000}, {"32767s", 32767000}},
-                {"999ms", "32768s", "32767001ms", "", "600"}},
+                {"999ms", "32768", "32767001ms", "", "10 m"}},
         {"exit-idle-time", &options.exit_idle_time,
-                "0, or a time such as 500ms, 5s, 2m or 1h, from 1000ms to 31536000s",
+                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1000ms to 31536000s",
                 {{"0", 0}, {"1s", 1000}, {"8760h", 365 * DAY_MS}}, {"999ms", "8761h", ""}},
         {"udp-rate", &options.udp_rate, "a whole number from 0 to 10000000",
                 {{"0", 0}, {"10000000", 10000000}}, {"10000001", "", "1K"}},
         {"drain-timeout", &options.drain_timeout,
-                "0, or a time such as 500ms, 5s, 2m or 1h, from 1ms to 86400s",
-                {{"0", 0}, {"1ms", 1}, {"24h", DAY_MS}}, {"86400001ms", "25h", "", "5"}},
+                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1ms to 86400s",
+                {{"0", 0}, {"1ms", 1}, {"24h", DAY_MS}}, {"86400001ms", "25h", "", "5."}},
 };
 
 static void
@@ -152,27 +151,31 @@ numbers_within_their_bounds(void **state)
 }
 
 static void
-flags(void **state)
+switches(void **state)
 {
 	const struct {
 		const char *argument;
 		const bool *field;
-	} samples[] = {{"--no-tcp", &options.no_tcp}, {"--no-udp", &options.no_udp},
-	        {"--log-connections", &options.log_connections},
-	        {"--activated", &options.activated}, {"--no-dscp", &options.no_dscp},
-	        {"--udp-gro=off", &options.no_udp_gro},
-	        {"--udp-rate-log-only", &options.udp_rate_log_only},
-	        {"--verbose", &options.verbose}, {"-v", &options.verbose},
-	        {"--quiet", &options.quiet}, {"-q", &options.quiet}};
+		bool preset;
+	} samples[] = {{"--tcp=off", &options.tcp, true}, {"--udp=off", &options.udp, true},
+	        {"--log-connections", &options.log_connections, false},
+	        {"--activated=on", &options.activated, false}, {"--dscp=off", &options.dscp, true},
+	        {"--udp-gro=off", &options.udp_gro, true},
+	        {"--udp-rate-log-only", &options.udp_rate_log_only, false},
+	        {"--verbose", &options.verbose, false}, {"-v", &options.verbose, false},
+	        {"--quiet=on", &options.quiet, false}, {"-q", &options.quiet, false}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		assert_int_equal(TRY(samples[i].argument), OPTIONS_READ);
 		for (size_t other = 0; other < ARRAY_SIZE(samples); other++)
-			assert_int_equal(
-			        *samples[other].field, samples[other].field == samples[i].field);
+			assert_int_equal(*samples[other].field,
+			        samples[other].preset ^ (samples[other].field == samples[i].field));
 		options_free(&options);
 	}
+	assert_int_equal(TRY("--tcp=off", "--tcp", "--verbose", "--verbose=off"), OPTIONS_READ);
+	assert_true(options.tcp && !options.verbose);
+	options_free(&options);
 	assert_int_equal(TRY("-qv"), OPTIONS_READ);
 	assert_true(options.verbose && options.quiet);
 	options_free(&options);
@@ -222,7 +225,7 @@ lists_about_datagrams(void **state)
 	assert_int_equal(options.udp_refused.ports[0], 0);
 	assert_int_equal(options.udp_refused.ports[1], 65535);
 	assert_int_equal(options.udp_exempt.count, 2);
-	assert_false(options.no_udp_gro);
+	assert_true(options.udp_gro);
 	options_free(&options);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		char expected[128];
@@ -237,14 +240,14 @@ static void
 what_makes_no_sense(void **state)
 {
 	(void)state;
-	assert_wrong(
-	        TRY("--no-tcp", "--no-udp"), "--no-tcp with --no-udp: nothing is left to serve");
+	assert_wrong(TRY("--tcp=off", "--udp=off"),
+	        "--tcp=off with --udp=off: nothing is left to serve");
 	assert_wrong(TRY("50007"), "50007: unexpected argument");
 	assert_wrong(TRY("-q", "--", "--quiet"), "--quiet: unexpected argument");
 	assert_wrong(TRY("--listen"), "--listen: needs a value");
 	assert_wrong(TRY("--frobnicate"), "--frobnicate: unknown or ambiguous option");
 	assert_wrong(TRY("-p"), "-p: unknown option");
-	assert_wrong(TRY("--quiet=yes"), "--quiet=yes: takes no value");
+	assert_wrong(TRY("--quiet=yes"), "--quiet=yes: must be on or off");
 }
 
 static void
@@ -252,8 +255,8 @@ which_option_says_where_to_listen(void **state)
 {
 	const struct {
 		const char *argument, *name;
-	} samples[] = {{"--listen=::1", "listen"}, {"--port=50007", "port"}, {"--no-tcp", "no-tcp"},
-	        {"--no-udp", "no-udp"}, {"--max-connections=5", NULL}, {"--buffer-size=4K", NULL},
+	} samples[] = {{"--listen=::1", "listen"}, {"--port=50007", "port"}, {"--tcp=off", "tcp"},
+	        {"--udp=off", "udp"}, {"--max-connections=5", NULL}, {"--buffer-size=4K", NULL},
 	        {"-q", NULL}};
 
 	(void)state;
@@ -273,7 +276,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(defaults),
 	        cmocka_unit_test(numbers_within_their_bounds),
-	        cmocka_unit_test(flags),
+	        cmocka_unit_test(switches),
 	        cmocka_unit_test(addresses_in_their_order),
 	        cmocka_unit_test(lists_about_datagrams),
 	        cmocka_unit_test(what_makes_no_sense),

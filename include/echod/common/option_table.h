@@ -9,22 +9,23 @@
 #include <stdint.h>
 
 enum option_kind {
-	OPTION_FLAG,  /* no value; sets a bool */
-	OPTION_COUNT, /* a whole number; sets a uint64_t */
-	OPTION_TIME,  /* sets a uint64_t of milliseconds */
-	OPTION_SIZE,  /* sets a uint64_t of bytes */
-	OPTION_TEXT,  /* sets a const char *, pointing into argv */
-	OPTION_CALL,  /* hands the value to a function, once each time the option is given */
+	OPTION_SWITCH, /* on, off or no value, which is on; sets a bool */
+	OPTION_COUNT,  /* a whole number; sets a uint64_t */
+	OPTION_TIME,   /* sets a uint64_t of milliseconds */
+	OPTION_SIZE,   /* sets a uint64_t of bytes */
+	OPTION_TEXT,   /* sets a const char *, pointing into argv */
+	OPTION_CALL,   /* hands the value to a function, once each time the option is given */
 };
 
 struct option_spec {
 	const char *name; /* without the dashes */
 	char letter;      /* the short form, or 0 */
 	enum option_kind kind;
-	const char *argument; /* what the help calls the value; NULL for flags */
-	const char *preset;   /* the default, read like a value of the command line; NULL: zero */
-	size_t offset;        /* where in the caller's struct the value goes */
-	uint64_t min, max;    /* what a number may be, 0 too where zero_too */
+	const char
+	        *argument;  /* what the help calls the value; NULL: the help shows the name alone */
+	const char *preset; /* the default, read like a value of the command line; NULL: zero */
+	size_t offset;      /* where in the caller's struct the value goes */
+	uint64_t min, max;  /* what a number may be, 0 too where zero_too */
 	int zero_too;
 	/* OPTION_CALL: returns 0, -EINVAL when the value is not what `expects` says, or -ENOMEM */
 	int (*call)(void *options, const char *value);
@@ -48,9 +49,9 @@ enum option_outcome {
 };
 
 /*
- * Sets the defaults, then reads argv. --help and --version exist in every table. On OPTIONS_READ,
- * *operands is the index in argv (reordered by getopt) of the first argument that is no option, and
- * bit i of *given is set when specs[i] was on the command line. On OPTIONS_WRONG and
+ * Sets the defaults, then reads argv. -h, --help and --version exist in every table. On
+ * OPTIONS_READ, *operands is the index in argv (reordered by getopt) of the first argument that is
+ * no option, and bit i of *given is set when specs[i] was on the command line. On OPTIONS_WRONG and
  * OPTIONS_FAILED, problem holds one
  * line that names the option and the value, cut to size bytes:
  * "--port=99999: must be a whole number from 0 to 65535".

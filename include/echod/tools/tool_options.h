@@ -28,7 +28,7 @@ struct tool_target {
 #define TOOL_TARGET_ROWS(options, member)                                                          \
 	{.name = "udp",                                                                            \
 	        .letter = 'u',                                                                     \
-	        .kind = OPTION_FLAG,                                                               \
+	        .kind = OPTION_SWITCH,                                                             \
 	        .offset = offsetof(options, member.udp),                                           \
 	        .help = "send datagrams, open no TCP connections"},                                \
 	        {.name = "port",                                                                   \
@@ -42,11 +42,11 @@ struct tool_target {
 	                .help = "the peer's port"},                                                \
 	        {.name = "ipv4",                                                                   \
 	                .letter = '4',                                                             \
-	                .kind = OPTION_FLAG,                                                       \
+	                .kind = OPTION_SWITCH,                                                     \
 	                .offset = offsetof(options, member.ipv4),                                  \
 	                .help = "use only IPv4 addresses of HOST"},                                \
 	{                                                                                          \
-		.name = "ipv6", .letter = '6', .kind = OPTION_FLAG,                                \
+		.name = "ipv6", .letter = '6', .kind = OPTION_SWITCH,                              \
 		.offset = offsetof(options, member.ipv6),                                          \
 		.help = "use only IPv6 addresses of HOST"                                          \
 	}
