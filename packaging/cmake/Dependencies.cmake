@@ -1,8 +1,10 @@
-# What echod stands on: libev (the loop), libsystemd (sd-daemon), libsodium (SipHash); its tools: json-c.
+# What echod stands on: libev (the loop), libsystemd (sd-daemon), libsodium (SipHash, base64); its tools:
+# json-c, zlib (histograms).
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(JSON REQUIRED IMPORTED_TARGET json-c)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 
 # libev ships no pkg-config file. The static one is for the tests: the linker's --wrap reaches only
 # what is linked in.

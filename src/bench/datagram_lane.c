@@ -1,6 +1,6 @@
 /*
  * Messages over UDP, a batch of them in one call. Each carries its lane and its number, so that
- * loss, duplication and the echo of somebody else's datagram are told apart.
+ * loss, duplication and the echo of a datagram of another socket are told apart.
  */
 #include "echod/bench/lane.h"
 

@@ -1,37 +1,61 @@
 #include "echod/bench/report.h"
 
 #include "echod/common/clock.h"
+#include "echod/tools/hdr.h"
+
+#include <string.h>
 
 #define CLEAR_LINE "\r\033[K"
 
-/* How it stood when the line was last shown. */
-static struct {
-	uint64_t time_ns, echoed;
-	struct histogram echo_ns;
-} earlier;
+enum { BAR_WIDTH = 10 };
+
+/* How much of the run is done, 0 to 1, so far as it has an end. */
+static double
+done_part(const struct result *r)
+{
+	double by_time = r->wanted_ns > 0 ? (double)r->duration_ns / (double)r->wanted_ns : 0;
+	double by_count = r->total > 0 ? (double)r->echoed / (double)r->total : 0;
+	double part = by_time > by_count ? by_time : by_count;
+
+	return part < 1 ? part : 1;
+}
+
+/* What all workers did in their last second. */
+static void
+print_last_second(const struct result *r)
+{
+	static struct histogram echo_ns;
+	uint64_t echoed = 0;
+
+	memset(&echo_ns, 0, sizeof(echo_ns));
+	for (size_t i = 0; i < r->n_intervals; i++) {
+		echoed += r->intervals[i].echoed;
+		hdr_decode(r->intervals[i].hdr, r->intervals[i].hdr_size, &echo_ns);
+	}
+	fprintf(stderr, "%llu messages/s, %.1f MB/s, p99 %.1f us, %llu lost",
+	        (unsigned long long)echoed, (double)echoed * (double)r->size / 1e6,
+	        (double)histogram_quantile(&echo_ns, .99) / 1000, (unsigned long long)r->lost);
+}
 
 void
-live_show(const struct load *load)
+live_show(const struct workers *workers)
 {
-	static struct histogram since;
-	const struct traffic *traffic = &load->traffic;
-	uint64_t now_ns = clock_now_ns(),
-	         from_ns = earlier.time_ns ? earlier.time_ns : load->begin.time_ns;
-	double seconds = (double)(now_ns - from_ns) / (double)NS_PER_S;
-	double rate = (double)(traffic->counts.echoed - earlier.echoed) / seconds;
+	static const char bar[] = "##########";
+	struct result r;
 
-	if (traffic->echo_ns.total < earlier.echo_ns.total) /* the measurement began in between */
-		earlier.echo_ns = (struct histogram){0};
-	histogram_since(&traffic->echo_ns, &earlier.echo_ns, &since);
-	fprintf(stderr,
-	        CLEAR_LINE "%s %zu connections, %.0f messages/s, %.1f MB/s, p99 %.1f us, %llu lost",
-	        load->phase == LOAD_WARMING ? "warming up:" : "measuring:",
-	        load->n_lanes - traffic->n_broken, rate, rate * (double)traffic->size / 1e6,
-	        (double)histogram_quantile(&since, .99) / 1000,
-	        (unsigned long long)traffic->counts.lost);
-	earlier.time_ns = now_ns;
-	earlier.echoed = traffic->counts.echoed;
-	earlier.echo_ns = traffic->echo_ns;
+	if (workers_merge(workers, true, &r) == 0) {
+		int width = (int)(done_part(&r) * BAR_WIDTH);
+
+		fprintf(stderr, CLEAR_LINE "[%-*.*s] %llu connections", BAR_WIDTH, width, bar,
+		        (unsigned long long)(r.opened - r.broken));
+		if (r.n_intervals > 0) {
+			fputs(", ", stderr);
+			print_last_second(&r);
+		} else if (r.warmup_ns > 0) {
+			fputs(", warming up", stderr);
+		}
+	}
+	result_release(&r);
 }
 
 void

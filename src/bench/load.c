@@ -1,22 +1,14 @@
 #include "echod/bench/load.h"
 
-#include "echod/bench/cpu.h"
 #include "echod/common/clock.h"
+#include "echod/tools/reason.h"
+#include "echod/tools/timestamp.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
-
-enum {
-	SPARE_FILES = 32,
-	MEMORY = 64,     /* slots */
-	PACE_NS = 50000, /* messages that are due within so little time go out together */
-};
 
 #define TICK_S 0.1
 
@@ -35,16 +27,6 @@ arm(struct load *load, ev_timer *timer, double after_s, double repeat_s)
 	ev_timer_start(load->traffic.loop, timer);
 }
 
-static struct mark
-take_mark(const struct load *load)
-{
-	struct mark mark = {clock_now_ns(), cpu_own_ns(), 0, load->traffic.counts};
-
-	if (load->options->stats_pid > 0)
-		cpu_of_ns((pid_t)load->options->stats_pid, &mark.peer_cpu_ns);
-	return mark;
-}
-
 static void
 finish(struct load *load)
 {
@@ -52,17 +34,16 @@ finish(struct load *load)
 	ev_break(load->traffic.loop, EVBREAK_ALL);
 }
 
+/* Sends nothing more, and waits for what is in flight. */
 static void
-drain(struct load *load)
+drain(struct load *load, const char *ended_by)
 {
 	if (load->phase >= LOAD_DRAINING)
 		return;
-	if (load->phase == LOAD_WARMING)
-		load->begin = take_mark(load);
-	load->end = take_mark(load);
+	measurement_end(&load->measurement, ended_by);
 	load->phase = LOAD_DRAINING;
 	load->traffic.running = false;
-	ev_io_stop(load->traffic.loop, &load->pacer);
+	pacer_stop(&load->pacer);
 	ev_timer_stop(load->traffic.loop, &load->second);
 	arm(load, &load->phase_timer, (double)load->options->timeout_ms / 1000. + TICK_S, 0.);
 }
@@ -71,28 +52,16 @@ static void
 measure(struct load *load)
 {
 	const struct bench_options *o = load->options;
+	uint64_t pending = load->traffic.pending;
 
 	load->phase = LOAD_MEASURING;
-	memset(&load->traffic.echo_ns, 0, sizeof(load->traffic.echo_ns));
-	load->traffic.budget = o->total > 0 ? o->total : UINT64_MAX;
-	load->begin = take_mark(load);
+	measurement_begin(&load->measurement);
+	load->traffic.budget = o->total == 0        ? UINT64_MAX
+	                       : o->total > pending ? o->total - pending
+	                                            : 0;
+	arm(load, &load->second, 1., 1.);
 	if (o->duration_ms > 0)
 		arm(load, &load->phase_timer, (double)o->duration_ms / 1000., 0.);
-}
-
-static void
-load_on_phase(struct ev_loop *loop, ev_timer *timer, int revents)
-{
-	struct load *load = timer->data;
-
-	(void)loop;
-	(void)revents;
-	if (load->phase == LOAD_WARMING)
-		measure(load);
-	else if (load->phase == LOAD_MEASURING)
-		drain(load);
-	else
-		finish(load);
 }
 
 /* Begins what is due. */
@@ -117,34 +86,77 @@ issue(struct load *load)
 }
 
 static void
-load_on_pace(struct ev_loop *loop, ev_io *io, int revents)
+load_on_due(void *owner)
 {
-	uint64_t expirations;
+	issue(owner);
+}
+
+static void
+begin(struct load *load)
+{
+	struct traffic *traffic = &load->traffic;
+	const struct bench_options *o = load->options;
+
+	load->phase = LOAD_WARMING;
+	traffic->n_lanes = load->n_lanes;
+	traffic->running = true;
+	traffic->budget = UINT64_MAX;
+	load->progress_ns = clock_now_ns();
+	arm(load, &load->tick, TICK_S, TICK_S);
+	if (o->warmup_ms > 0)
+		arm(load, &load->phase_timer, (double)o->warmup_ms / 1000., 0.);
+	else
+		measure(load);
+	if (traffic->open_loop) {
+		traffic->schedule = (struct schedule){load->progress_ns, o->rate};
+		pacer_start(&load->pacer, &traffic->schedule);
+		return;
+	}
+	for (size_t i = 0; i < load->n_lanes; i++)
+		if (lane_at(load, i)->open) /* the peer may have closed it meanwhile */
+			load->kind->pump(lane_at(load, i));
+}
+
+static void
+await_start(struct load *load)
+{
+	uint64_t start_ns = load->options->start_at_ns, now_ns = timestamp_now_ns();
+
+	if (start_ns == 0) {
+		begin(load);
+	} else if (now_ns < start_ns) {
+		arm(load, &load->phase_timer, (double)(start_ns - now_ns) / (double)NS_PER_S, 0.);
+	} else {
+		result_set_text(&load->measurement.result.error,
+		        "--start-at had passed before all connections were open");
+		measurement_end(&load->measurement, "start");
+		finish(load);
+	}
+}
+
+static void
+load_on_go(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)revents;
+	ev_io_stop(loop, io);
+	await_start(io->data);
+}
+
+static void
+load_on_phase(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct load *load = timer->data;
 
 	(void)loop;
 	(void)revents;
-	if (read(io->fd, &expirations, sizeof(expirations)) > 0)
-		issue(io->data);
-}
-
-static int
-start_pacer(struct load *load)
-{
-	uint64_t ns = NS_PER_S / load->traffic.schedule.rate;
-	int timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	struct timespec pace,
-	        start = {.tv_sec = (time_t)(load->traffic.schedule.start_ns / NS_PER_S),
-	                .tv_nsec = (long)(load->traffic.schedule.start_ns % NS_PER_S)};
-
-	if (timer_fd < 0)
-		return -errno;
-	ns = ns < PACE_NS ? PACE_NS : ns;
-	pace = (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
-	timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &(struct itimerspec){pace, start}, NULL);
-	ev_io_init(&load->pacer, load_on_pace, timer_fd, EV_READ);
-	load->pacer.data = load;
-	ev_io_start(load->traffic.loop, &load->pacer);
-	return 0;
+	if (load->phase == LOAD_WAITING)
+		begin(load);
+	else if (load->phase == LOAD_WARMING)
+		measure(load);
+	else if (load->phase == LOAD_MEASURING)
+		drain(load, "duration");
+	else
+		finish(load);
 }
 
 static void
@@ -163,33 +175,20 @@ static void
 load_on_opened(void *owner)
 {
 	struct load *load = owner;
-	struct traffic *traffic = &load->traffic;
-	const struct bench_options *o = load->options;
 
 	if (load->n_lanes == 0) {
 		finish(load);
 		return;
 	}
-	load->phase = LOAD_WARMING;
-	traffic->n_lanes = load->n_lanes;
-	traffic->running = true;
-	traffic->budget = UINT64_MAX;
-	load->progress_ns = clock_now_ns();
-	arm(load, &load->tick, TICK_S, TICK_S);
-	if (load->on_second)
-		arm(load, &load->second, 1., 1.);
-	if (o->warmup_ms > 0)
-		arm(load, &load->phase_timer, (double)o->warmup_ms / 1000., 0.);
+	load->phase = LOAD_WAITING;
+	load->measurement.result.opened = load->n_lanes;
+	load->on_report(load, load->owner);
+	ev_io_init(&load->go, load_on_go, load->go_fd, EV_READ);
+	load->go.data = load;
+	if (load->go_fd >= 0)
+		ev_io_start(load->traffic.loop, &load->go);
 	else
-		measure(load);
-	if (traffic->open_loop) {
-		traffic->schedule = (struct schedule){load->progress_ns, o->rate};
-		if (start_pacer(load) < 0)
-			finish(load);
-		return;
-	}
-	for (size_t i = 0; i < load->n_lanes; i++)
-		load->kind->pump(lane_at(load, i));
+		await_start(load);
 }
 
 static void
@@ -211,16 +210,20 @@ load_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 		n_open += lane->open;
 	}
 	settled = traffic->counts.sent - traffic->pending;
-	if (settled != load->last_settled || traffic->pending == 0) {
+	/* between the messages of an open loop nothing is in flight; in a closed one it means that
+	 * nothing can be sent */
+	if (settled != load->last_settled || (traffic->pending == 0 && traffic->open_loop)) {
 		load->last_settled = settled;
 		load->progress_ns = now_ns;
 	}
-	/* Without an end in time, a peer that stands still must not hold us for ever. But first its
-	 * messages are given up, by the tick that comes after their time. */
+	/* Without an end in time, a peer that does not answer must not hold the tool for ever. But
+	 * first its messages are given up, by the tick that comes after their time. */
 	stands_still = now_ns - load->progress_ns >
 	               traffic->timeout_ns + (uint64_t)(2 * TICK_S * (double)NS_PER_S);
-	if (n_open == 0 || (load->options->duration_ms == 0 && stands_still))
-		drain(load);
+	if (n_open == 0)
+		drain(load, "closed");
+	else if (load->options->duration_ms == 0 && stands_still)
+		drain(load, "timeout");
 }
 
 static void
@@ -230,12 +233,13 @@ load_on_second(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	load->on_second(load);
+	measurement_add_interval(&load->measurement);
+	load->on_report(load, load->owner);
 }
 
-/* At the end of each turn of the loop. */
+/* At the end of each iteration of the loop. */
 static void
-load_on_turn(struct ev_loop *loop, ev_prepare *prepare, int revents)
+load_on_iteration(struct ev_loop *loop, ev_prepare *prepare, int revents)
 {
 	struct load *load = prepare->data;
 
@@ -244,7 +248,7 @@ load_on_turn(struct ev_loop *loop, ev_prepare *prepare, int revents)
 	if (load->phase < LOAD_MEASURING || load->traffic.pending > 0)
 		return;
 	if (load->phase == LOAD_MEASURING && load->traffic.budget == 0)
-		drain(load);
+		drain(load, "total");
 	if (load->phase == LOAD_DRAINING)
 		finish(load);
 }
@@ -256,26 +260,14 @@ load_on_signal(struct ev_loop *loop, ev_signal *signal, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (load->interrupted || load->phase == LOAD_OPENING)
+	if (!load->interrupted && load->phase > LOAD_WAITING) {
+		drain(load, "interrupt");
+	} else {
+		if (load->phase <= LOAD_WAITING)
+			measurement_end(&load->measurement, "interrupt");
 		finish(load);
-	else
-		drain(load);
+	}
 	load->interrupted = true;
-}
-
-/* Returns 0, or -EMFILE. */
-static int
-raise_file_limit(uint64_t files)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return -errno;
-	if (files > limit.rlim_max)
-		return -EMFILE;
-	if (files > limit.rlim_cur)
-		limit.rlim_cur = files;
-	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
 static void
@@ -283,7 +275,7 @@ init_traffic(struct load *load)
 {
 	const struct bench_options *o = load->options;
 	struct traffic *traffic = &load->traffic;
-	uint64_t seed, per_lane = o->rate / o->connections + 1;
+	uint64_t seed;
 
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
 		seed = clock_now_ns();
@@ -292,11 +284,7 @@ init_traffic(struct load *load)
 	traffic->depth = o->depth;
 	traffic->open_loop = o->rate > 0;
 	traffic->timeout_ns = o->timeout_ms * NS_PER_MS;
-	/* in a closed loop some more than are in flight, to remember what came back; in an open one
-	 * what is due until it is given up, and half of that again */
-	traffic->capacity = 2 * o->depth + MEMORY;
-	if (traffic->open_loop)
-		traffic->capacity = per_lane * (o->timeout_ms + 100) / 1000 * 3 / 2 + MEMORY;
+	traffic->capacity = bench_options_capacity(o);
 }
 
 static void
@@ -305,28 +293,32 @@ init_watchers(struct load *load)
 	ev_init(&load->phase_timer, load_on_phase);
 	ev_init(&load->tick, load_on_tick);
 	ev_init(&load->second, load_on_second);
-	ev_prepare_init(&load->turn, load_on_turn);
+	ev_prepare_init(&load->iteration, load_on_iteration);
 	ev_signal_init(&load->interrupt, load_on_signal, SIGINT);
 	ev_signal_init(&load->terminate, load_on_signal, SIGTERM);
-	load->phase_timer.data = load->tick.data = load->second.data = load->turn.data =
+	load->phase_timer.data = load->tick.data = load->second.data = load->iteration.data =
 	        load->interrupt.data = load->terminate.data = load;
 }
 
 int
-load_init(struct load *load, const struct bench_options *options, const struct address *to)
+load_init(struct load *load, const struct bench_options *options, const struct address *to,
+        uint64_t first)
 {
 	int error;
 
 	memset(load, 0, sizeof(*load));
 	load->options = options;
-	load->to = *to;
+	load->go_fd = -1;
 	load->kind = options->target.udp ? &datagram_lane : &stream_lane;
+	measurement_init(&load->measurement, options, to, &load->traffic);
 	load->traffic.loop = ev_default_loop(EVFLAG_AUTO);
 	if (!load->traffic.loop)
 		return -ENOSYS;
 	init_traffic(load);
 	init_watchers(load);
-	error = raise_file_limit(options->connections + SPARE_FILES);
+	/* before the connections: there may be no descriptor left after them */
+	error = options->rate > 0 ? pacer_init(&load->pacer, load->traffic.loop, load, load_on_due)
+	                          : 0;
 	if (error)
 		return error;
 	load->stride = load->kind->size(&load->traffic);
@@ -336,6 +328,7 @@ load_init(struct load *load, const struct bench_options *options, const struct a
 	load->opener.loop = load->traffic.loop;
 	load->opener.dial = (struct dial){.to = *to, .datagram = options->target.udp};
 	load->opener.sources = options->sources;
+	load->opener.first = first;
 	load->opener.wanted = options->connections;
 	load->opener.timeout_ns = load->traffic.timeout_ns;
 	load->opener.owner = load;
@@ -344,21 +337,35 @@ load_init(struct load *load, const struct bench_options *options, const struct a
 	return load->kind->prepare(&load->traffic);
 }
 
-int
-load_run(struct load *load)
+void
+load_start(struct load *load)
 {
 	struct ev_loop *loop = load->traffic.loop;
 
-	ev_prepare_start(loop, &load->turn);
+	ev_prepare_start(loop, &load->iteration);
 	ev_signal_start(loop, &load->interrupt);
 	ev_signal_start(loop, &load->terminate);
 	opener_start(&load->opener);
-	ev_run(loop, 0);
-	if (load->n_lanes == 0)
-		return load->opener.error ? load->opener.error : -ECANCELED;
+}
+
+void
+load_run(struct load *load)
+{
+	struct result *result = &load->measurement.result;
+	int error;
+
+	ev_run(load->traffic.loop, 0);
 	for (size_t i = 0; i < load->n_lanes; i++)
 		load->kind->end(lane_at(load, i));
-	return 0;
+	measurement_finish(&load->measurement);
+	result->opened = load->n_lanes;
+	result->failed = load->opener.failed;
+	result->connect_ns = load->opener.connect_ns;
+	error = load->opener.error ? load->opener.error : load->traffic.trouble;
+	if (load->interrupted && load->n_lanes == 0)
+		error = -ECANCELED;
+	if (error && !result->error)
+		result_set_text(&result->error, reason_of(error));
 }
 
 void
@@ -371,17 +378,16 @@ load_release(struct load *load)
 	opener_stop(&load->opener);
 	for (size_t i = 0; i < load->n_lanes; i++)
 		load->kind->end(lane_at(load, i));
-	if (ev_is_active(&load->pacer) || load->pacer.fd > 0) {
-		ev_io_stop(loop, &load->pacer);
-		close(load->pacer.fd);
-	}
+	pacer_release(&load->pacer);
+	ev_io_stop(loop, &load->go);
 	ev_timer_stop(loop, &load->phase_timer);
 	ev_timer_stop(loop, &load->tick);
 	ev_timer_stop(loop, &load->second);
-	ev_prepare_stop(loop, &load->turn);
+	ev_prepare_stop(loop, &load->iteration);
 	ev_signal_stop(loop, &load->interrupt);
 	ev_signal_stop(loop, &load->terminate);
 	free(load->lanes);
 	free(load->traffic.scratch);
 	free(load->traffic.batch);
+	result_release(&load->measurement.result);
 }

@@ -3,13 +3,30 @@
 #include "echod/common/clock.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
-	HOPELESS = 64 /* so many failures without a success: nobody is there */
+	SPARE_FILES = 32,
+	HOPELESS = 64 /* so many failures without a success: no peer is there */
 };
 
 #define TICK_S 0.1
+
+int
+opener_allow_files(uint64_t connections)
+{
+	uint64_t files = connections + SPARE_FILES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (files > limit.rlim_max)
+		return -EMFILE;
+	if (files > limit.rlim_cur)
+		limit.rlim_cur = files;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
 
 static void
 fail(struct opener *opener, int error)
@@ -64,7 +81,7 @@ open_one(struct opener *opener, struct opening *opening)
 	uint64_t now_ns = clock_now_ns();
 	int peer_fd;
 
-	dial.from = source_range_at(&opener->sources, opener->begun++);
+	dial.from = source_range_at(&opener->sources, opener->first + opener->begun++);
 	peer_fd = dial_open(&dial);
 	if (peer_fd < 0) {
 		fail(opener, peer_fd);

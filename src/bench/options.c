@@ -1,11 +1,14 @@
 #include "echod/bench/options.h"
 
 #include "echod/tools/payload.h"
+#include "echod/tools/timestamp.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 enum {
 	DURATION_MS = 10000,
+	MEMORY = 64,             /* slots beyond those in flight, to know a duplicate */
 	MAX_IN_FLIGHT = 1 << 26, /* what is kept in memory about them stays within 2 GiB */
 };
 
@@ -17,6 +20,18 @@ set_sources(void *options, const char *text)
 	struct bench_options *o = options;
 
 	return source_range_parse(text, &o->sources);
+}
+
+static int
+set_start(void *options, const char *text)
+{
+	struct bench_options *o = options;
+	uint64_t start_ns;
+
+	if (timestamp_parse(text, &start_ns) < 0 || start_ns <= timestamp_now_ns())
+		return -EINVAL;
+	o->start_at_ns = start_ns;
+	return 0;
 }
 
 #define OFFSET(field) .offset = offsetof(struct bench_options, field)
@@ -69,6 +84,21 @@ static const struct option_spec specs[] = {
                 TIME(timeout_ms, 1),
                 .preset = "2s",
                 .help = "a connection or a datagram that takes longer is lost"},
+        {.name = "processes",
+                COUNT(processes, 1024),
+                .preset = "1",
+                .help = "share connections and rate among so many processes"},
+        {.name = "start-at",
+                .kind = OPTION_CALL,
+                .argument = "TIME",
+                .call = set_start,
+                .expects = "a moment to come, such as 2030-01-31T12:00:00Z or seconds since 1970",
+                .help = "open the connections now, send from this moment on"},
+        {.name = "label",
+                .kind = OPTION_TEXT,
+                .argument = "TEXT",
+                OFFSET(label),
+                .help = "a name for this run in its results"},
         {.name = "source",
                 .kind = OPTION_CALL,
                 .argument = "ADDRESSES",
@@ -84,6 +114,12 @@ static const struct option_spec specs[] = {
                 OFFSET(stats_pid),
                 .help = "show the CPU time of the server's process, too"},
         {.name = "json", .letter = 'J', FLAG(json), .help = "for machines: the summary as JSON"},
+        {.name = "output",
+                .letter = 'o',
+                .kind = OPTION_TEXT,
+                .argument = "FILE",
+                OFFSET(output_file),
+                .help = "write the result as JSON to FILE, renewed during the run"},
         {.name = "histogram",
                 .kind = OPTION_TEXT,
                 .argument = "FILE",
@@ -100,16 +136,46 @@ const struct option_table bench_option_table = {
         .n_specs = sizeof(specs) / sizeof(specs[0]),
 };
 
+uint64_t
+bench_options_capacity(const struct bench_options *o)
+{
+	uint64_t per_socket = o->rate / o->connections + 1;
+
+	/* in an open loop what is due until it is given up, and half of that again */
+	return o->rate > 0 ? per_socket * (o->timeout_ms + 100) / 1000 * 3 / 2 + MEMORY
+	                   : 2 * o->depth + MEMORY;
+}
+
+const char *
+bench_options_fit(const struct bench_options *o, const struct address *to)
+{
+	struct in_addr ipv4;
+
+	if (o->target.udp && o->size > TOOL_MAX_IPV4_DATAGRAM && address_as_ipv4(to, &ipv4))
+		return "--size: must be at most 65507 bytes over UDP and IPv4";
+	if (o->sources.first.length > 0 && o->sources.first.any.sa_family != to->any.sa_family)
+		return "--source: is of the other IP version";
+	return NULL;
+}
+
 static void
 check(const struct bench_options *o, char *problem, size_t size)
 {
-	uint64_t in_flight = o->rate ? o->rate / 1000 * o->timeout_ms : o->depth * o->connections;
+	uint64_t in_flight = o->rate > 0 ? (bench_options_capacity(o) - MEMORY) * o->connections
+	                                 : o->depth * o->connections;
 
 	if (o->target.udp && (o->size < PAYLOAD_KEY_SIZE || o->size > TOOL_MAX_IPV6_DATAGRAM))
 		snprintf(problem, size,
 		        "--size=%u: must be from %d to %d bytes over UDP, where each message "
 		        "carries its number",
 		        (unsigned)o->size, PAYLOAD_KEY_SIZE, TOOL_MAX_IPV6_DATAGRAM);
+	else if (o->processes > o->connections)
+		snprintf(problem, size, "--processes=%u: must be at most --connections",
+		        (unsigned)o->processes);
+	else if ((o->rate > 0 && o->processes > o->rate) ||
+	         (o->total > 0 && o->processes > o->total))
+		snprintf(problem, size, "--processes=%u: must be at most --%s",
+		        (unsigned)o->processes, o->rate > 0 ? "rate" : "total");
 	else if (in_flight > MAX_IN_FLIGHT && o->rate)
 		snprintf(problem, size, "--rate: must be at most %d messages in --timeout",
 		        MAX_IN_FLIGHT);

@@ -1,11 +1,18 @@
 #include "echod/bench/report.h"
 
+#include "echod/common/address.h"
+#include "echod/common/clock.h"
 #include "echod/common/reflection.h"
-#include "echod/tools/reason.h"
 
-#include <netinet/in.h>
+#include <string.h>
 
 #define NS_PER_US 1000.
+
+static double
+seconds(uint64_t ns)
+{
+	return (double)ns / (double)NS_PER_S;
+}
 
 static void
 print_row(const char *name, const struct histogram *histogram, FILE *file)
@@ -14,100 +21,149 @@ print_row(const char *name, const struct histogram *histogram, FILE *file)
 
 	if (histogram->total == 0)
 		return;
-	fprintf(file, "  %-10s %10.1f", name, (double)histogram->min / NS_PER_US);
+	fprintf(file, "  %-8s %9.1f", name, (double)histogram->min / NS_PER_US);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		fprintf(file, " %10.1f",
+		fprintf(file, " %9.1f",
 		        (double)histogram_quantile(histogram, parts[i]) / NS_PER_US);
-	fprintf(file, " %10.1f\n", (double)histogram->max / NS_PER_US);
+	fprintf(file, " %9.1f\n", (double)histogram->max / NS_PER_US);
 }
 
 static void
-print_head(const struct load *load, FILE *file)
+print_head(const struct result *r, FILE *file)
 {
-	const struct bench_options *o = load->options;
-	char peer[ADDRESS_TEXT_SIZE];
+	bool udp = strcmp(r->protocol, "udp") == 0;
 
-	fprintf(file, "%s over %s: %zu %s, %llu bytes a message, ",
-	        address_format(&load->to, peer, sizeof(peer)), o->target.udp ? "UDP" : "TCP",
-	        load->n_lanes, o->target.udp ? "sockets" : "connections",
-	        (unsigned long long)o->size);
-	if (o->rate > 0)
-		fprintf(file, "%llu messages a second due (open loop)\n\n",
-		        (unsigned long long)o->rate);
+	if (r->label)
+		fprintf(file, "%s\n", r->label);
+	fprintf(file, "%s over %s: %llu %s, %llu bytes per message, ", r->address,
+	        udp ? "UDP" : "TCP", (unsigned long long)r->opened, udp ? "sockets" : "connections",
+	        (unsigned long long)r->size);
+	if (r->rate > 0)
+		fprintf(file, "%llu messages per second due (open loop)",
+		        (unsigned long long)r->rate);
 	else
-		fprintf(file, "%llu in flight on each (closed loop)\n\n",
-		        (unsigned long long)o->depth);
+		fprintf(file, "%llu in flight on each (closed loop)", (unsigned long long)r->depth);
+	if (r->processes > 1)
+		fprintf(file, ", from %llu processes on %s", (unsigned long long)r->processes,
+		        r->hostname);
+	fputs("\n\n", file);
 }
 
 static void
-print_rates(const struct load *load, const struct summary *s, FILE *file)
+print_cpu(const char *name, double load, uint64_t cpu_ns, const struct result *r, FILE *file)
 {
-	fprintf(file, "  echoed     %llu messages in %.2f s: %.0f a second, %.2f MB/s each way\n",
-	        (unsigned long long)s->echoed, s->seconds, s->messages_s, s->bytes_s / 1e6);
-	fprintf(file, "  CPU        echod-bench %.0f %% of a core, %.2f us a message\n",
-	        100 * s->own_load, s->own_us);
-	if (load->options->stats_pid > 0)
-		fprintf(file, "             process %llu %.0f %% of a core, %.2f us a message\n",
-		        (unsigned long long)load->options->stats_pid, 100 * s->peer_load,
-		        s->peer_us);
-}
-
-static void
-print_faults(const struct load *load, FILE *file)
-{
-	const struct counts *c = &load->traffic.counts;
-
-	fprintf(file, "\n  of %llu sent: %llu lost, %llu corrupted, %llu duplicated",
-	        (unsigned long long)c->sent, (unsigned long long)c->lost,
-	        (unsigned long long)c->corrupted, (unsigned long long)c->duplicated);
-	if (c->late > 0)
-		fprintf(file, " (%llu of the lost came late)", (unsigned long long)c->late);
+	fprintf(file, "%s %.0f %% of a core", name, 100 * load);
+	if (r->echoed_in_time > 0)
+		fprintf(file, ", %.2f us per message",
+		        (double)cpu_ns / NS_PER_US / (double)r->echoed_in_time);
 	fputc('\n', file);
-	if (load->opener.failed > 0)
-		fprintf(file, "  %llu connections failed, the first: %s\n",
-		        (unsigned long long)load->opener.failed, reason_of(load->opener.error));
-	if (load->traffic.n_broken > 0)
-		fprintf(file, "  %zu connections broke off\n", load->traffic.n_broken);
-	if (load->traffic.trouble)
-		fprintf(file, "  %llu errors on the way, the first: %s\n",
-		        (unsigned long long)load->traffic.n_troubles,
-		        reason_of(load->traffic.trouble));
 }
 
 static void
-print_notes(const struct load *load, const struct summary *s, FILE *file)
+print_rates(const struct result *r, FILE *file)
 {
-	const struct counts *c = &load->traffic.counts;
-	double tokens = (double)c->sent * (double)reflection_price(load->options->size);
-	struct in6_addr to;
+	if (r->duration_ns == 0) {
+		fputs("  nothing was measured\n", file);
+		return;
+	}
+	fprintf(file, "  echoed   %llu messages in %.2f s: %.0f per second, %.2f MB/s each way\n",
+	        (unsigned long long)r->echoed_in_time, seconds(r->duration_ns), result_rate(r),
+	        result_rate(r) * (double)r->size / 1e6);
+	print_cpu(r->processes > 1 ? "  CPU      busiest process" : "  CPU      echod-bench",
+	        r->tool_load, r->tool_cpu_ns, r, file);
+	if (r->server_cpu_ns > 0)
+		print_cpu("           server", seconds(r->server_cpu_ns) / seconds(r->duration_ns),
+		        r->server_cpu_ns, r, file);
+	if (r->tcp_asked > 0)
+		fprintf(file,
+		        "  TCP      %llu segments retransmitted, smoothed round trip %.1f us\n",
+		        (unsigned long long)r->tcp_retransmits,
+		        (double)r->tcp_rtt_ns / NS_PER_US / (double)r->tcp_asked);
+}
 
-	if (s->limited)
+static void
+print_faults(const struct result *r, FILE *file)
+{
+	fprintf(file, "\n  of %llu sent: %llu lost, %llu corrupted, %llu duplicated",
+	        (unsigned long long)r->sent, (unsigned long long)r->lost,
+	        (unsigned long long)r->corrupted, (unsigned long long)r->duplicated);
+	if (r->late > 0)
+		fprintf(file, " (%llu of the lost came late)", (unsigned long long)r->late);
+	fputc('\n', file);
+	if (r->warmup_faults > 0)
+		fprintf(file, "  %llu more lost, corrupted or duplicated in the warm-up\n",
+		        (unsigned long long)r->warmup_faults);
+	if (r->failed > 0)
+		fprintf(file, "  %llu connections failed\n", (unsigned long long)r->failed);
+	if (r->broken > 0)
+		fprintf(file, "  %llu connections broke off\n", (unsigned long long)r->broken);
+	if (r->error)
+		fprintf(file, "  error: %s\n", r->error);
+}
+
+/* What ended the run before its time. */
+static void
+print_end(const struct result *r, FILE *file)
+{
+	static const struct {
+		const char *name, *words;
+	} ends[] = {
+	        {"interrupt", "stopped by a signal"},
+	        {"closed", "the peer had closed all connections"},
+	        {"timeout", "nothing came back within the timeout"},
+	        {"killed", "a process of echod-bench was killed"},
+	        {"start", "it could not start"},
+	};
+
+	if (!r->ended_by)
+		fputs("  unfinished: the run was killed, or goes on\n", file);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (r->ended_by && strstr(r->ended_by, ends[i].name))
+			fprintf(file, "  ended early: %s\n", ends[i].words);
+}
+
+static bool
+is_far(const struct result *r)
+{
+	struct address to;
+	struct in6_addr ipv6;
+
+	return address_parse(r->address, 0, &to) == 0 && address_as_ipv6(&to, &ipv6) &&
+	       !address_is_loopback(&ipv6);
+}
+
+static void
+print_notes(const struct result *r, FILE *file)
+{
+	double tokens = (double)r->sent * (double)reflection_price(r->size);
+
+	if (result_is_limited(r))
 		fputs("  note: limited by echod-bench itself, which had less than a tenth of its "
 		      "core to spare\n",
 		        file);
-	if (load->options->target.udp && c->lost > 0 && tokens / s->seconds > REFLECTION_RATE &&
-	        address_as_ipv6(&load->to, &to) && !address_is_loopback(&to))
+	if (strcmp(r->protocol, "udp") == 0 && r->lost > 0 && r->duration_ns > 0 &&
+	        tokens / seconds(r->duration_ns) > REFLECTION_RATE && is_far(r))
 		fprintf(file,
 		        "  note: echod answers a source at most %d datagrams (or %d bytes of each) "
-		        "a second unless its --udp-rate says otherwise\n",
+		        "per second unless its --udp-rate says otherwise\n",
 		        REFLECTION_RATE, REFLECTION_UNIT);
 }
 
 void
-report_text(const struct load *load, const struct summary *summary, FILE *file)
+report_text(const struct result *r, FILE *file)
 {
-	const struct histogram *echo_ns = &load->traffic.echo_ns;
-
-	print_head(load, file);
-	print_rates(load, summary, file);
-	fprintf(file, "\n  %-10s %10s %10s %10s %10s %10s %10s\n", "us", "min", "p50", "p90", "p99",
-	        "p99.9", "max");
-	print_row("connect", &load->opener.connect_ns, file);
-	print_row("echo", echo_ns, file);
-	print_faults(load, file);
-	print_notes(load, summary, file);
-	if (echo_ns->total > 0) {
+	print_head(r, file);
+	print_rates(r, file);
+	if (r->connect_ns.total > 0 || r->echo_ns.total > 0)
+		fprintf(file, "\n  %-8s %9s %9s %9s %9s %9s %9s\n", "us", "min", "p50", "p90",
+		        "p99", "p99.9", "max");
+	print_row("connect", &r->connect_ns, file);
+	print_row("echo", &r->echo_ns, file);
+	print_faults(r, file);
+	print_end(r, file);
+	print_notes(r, file);
+	if (r->echo_ns.total > 0) {
 		fputs("\n  echo, from\n", file);
-		histogram_draw(echo_ns, NS_PER_US, "us", file);
+		histogram_draw(&r->echo_ns, NS_PER_US, "us", file);
 	}
 }

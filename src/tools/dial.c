@@ -74,7 +74,7 @@ open_answered(const struct dial *dial)
 
 	while (peer_fd >= 0 && !is_answered(peer_fd, dial)) {
 		refused[n++] = peer_fd;
-		peer_fd = n < MAX_REFUSED ? open_bound(dial) : -EADDRNOTAVAIL;
+		peer_fd = n < MAX_REFUSED ? open_bound(dial) : -EADDRINUSE;
 	}
 	while (n > 0)
 		close(refused[--n]);
@@ -90,7 +90,8 @@ dial_open(const struct dial *dial)
 	if (peer_fd < 0)
 		return peer_fd;
 	if (connect(peer_fd, &dial->to.any, dial->to.length) < 0 && errno != EINPROGRESS) {
-		int error = -errno;
+		/* the address is there, or bind would have failed: it is the port that is not */
+		int error = errno == EADDRNOTAVAIL ? -EADDRINUSE : -errno;
 
 		close(peer_fd);
 		return error;

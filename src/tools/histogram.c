@@ -77,3 +77,18 @@ histogram_deviation(const struct histogram *histogram)
 	}
 	return sqrt(sum / (double)histogram->total);
 }
+
+void
+histogram_add(struct histogram *sum, const struct histogram *histogram)
+{
+	if (histogram->total == 0)
+		return;
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		sum->counts[i] += histogram->counts[i];
+	if (sum->total == 0 || histogram->min < sum->min)
+		sum->min = histogram->min;
+	if (histogram->max > sum->max)
+		sum->max = histogram->max;
+	sum->total += histogram->total;
+	sum->sum += histogram->sum;
+}

@@ -42,8 +42,8 @@ histogram_write(const struct histogram *histogram, double unit, FILE *file)
 	        histogram_mean(histogram) / unit, histogram_deviation(histogram) / unit);
 	fprintf(file, "#[Max     = %12.6f, Total count    = %12llu]\n",
 	        (double)histogram->max / unit, (unsigned long long)histogram->total);
-	fprintf(file, "#[Buckets = %12d, SubBuckets     = %12d]\n", 65 - HISTOGRAM_BITS,
-	        1 << HISTOGRAM_BITS);
+	fprintf(file, "#[Buckets = %12d, SubBuckets     = %12d]\n", 64 - HISTOGRAM_BITS,
+	        2 << HISTOGRAM_BITS);
 	return fflush(file) != 0 || ferror(file) ? -EIO : 0;
 }
 

@@ -13,6 +13,10 @@ reason_of(int error)
 		return "stopped";
 	case -EBADMSG:
 		return "more came back than was sent";
+	case -EADDRINUSE:
+		return "no free source port";
+	case -EADDRNOTAVAIL:
+		return "the source address is none of this host";
 	default:
 		return strerror(-error);
 	}

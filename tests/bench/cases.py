@@ -169,13 +169,14 @@ class Load:
         if case.share:
             if case.name not in self.capacity:
                 full = self._bench(server, case)
-                self.capacity[case.name] = full["measured"]["messages_per_s"]
+                self.capacity[case.name] = full["messages_per_second"]
             rate = [f"--rate={int(self.capacity[case.name] * case.share)}"]
         before = server.cpu()
-        measured = self._bench(server, case, *rate)["measured"]
-        cpu = measured["cpu"]["server_us_per_message"]
+        result = self._bench(server, case, *rate)
+        echoed = result["counts"]["echoed_in_time"]
+        cpu = 1e6 * result["cpu"]["server_s"] / echoed
         if server.name in FORKING:  # all of its processes, and the warm-up with them
-            cpu = 1e6 * (server.cpu() - before) / measured["echoed"]
-        times = measured["echo_us"]
-        return {"cpu_us": cpu, "per_s": measured["messages_per_s"],
-                **{quantile: times[quantile] for quantile in ("p50", "p99", "p99.9")}}
+            cpu = 1e6 * (server.cpu() - before) / echoed
+        names = {"p50": "p50_s", "p99": "p99_s", "p99.9": "p99_9_s"}
+        return {"cpu_us": cpu, "per_s": result["messages_per_second"],
+                **{quantile: 1e6 * result["echo"][name] for quantile, name in names.items()}}

@@ -33,17 +33,14 @@ struct arrived {
 struct owed {
 	const struct arrived *arrived;
 	size_t length, segment, done;
-	bool over; /* all of it is sent or refused */
+	bool singly; /* the kernel did not take it as a train */
 };
 
-/* What the daemon hands to the kernel. IPv4 is v4-mapped. */
 struct sent {
-	const uint8_t *bytes; /* side by side */
+	const uint8_t *bytes;
 	size_t length, segment;
 	struct address to;
-	bool has_local;
-	struct in6_addr local;
-	int traffic_class; /* -1: not said */
+	bool has_control;
 };
 
 struct spender {
@@ -55,8 +52,7 @@ struct model {
 	const struct options *options;
 	struct arrived arrived[MODEL_MOST];
 	struct owed owed[MODEL_MOST];
-	size_t n_arrived, n_owed;
-	size_t singly; /* datagrams of a refused message that are still to be sent alone */
+	size_t n_arrived, n_owed, next;
 	struct spender spenders[2 * MODEL_MOST];
 	size_t n_spenders;
 	struct stats stats;
@@ -69,10 +65,9 @@ void model_make_bytes(void);
 struct arrived *model_arrive(struct model *model);
 void model_judge(struct model *model, const struct arrived *arrived);
 
-/* The daemon sends; error: what the kernel says, 0 if it takes it. The datagrams of a message that
- * is refused have to be sent one by one, at once. */
+/* The daemon sends; error: what the kernel says, 0 if it takes it. */
 void model_send(struct model *model, const struct sent *sent, int error);
-void model_send_single(struct model *model, const struct sent *sent, int error);
+void model_send_piece(struct model *model, const struct sent *sent, int error);
 
 /* The end of a turn: nothing may be owed any more. */
 void model_finish(struct model *model);

@@ -344,7 +344,7 @@ class WithNobody(Case):
         for arguments, naming in (
                 ((), "HOST"), (("a", "b"), "b"), (("--nonsense", "h"), "--nonsense"),
                 (("--count=x", "h"), "--count=x: must be"), (("-c", "0", "h"), "--count=0"),
-                (("--interval=5", "h"), "--interval=5"), (("--timeout=0", "h"), "--timeout=0"),
+                (("--interval=5x", "h"), "--interval=5x"), (("--timeout=0", "h"), "--timeout=0"),
                 (("--port=0", "h"), "--port=0"), (("--port=65536", "h"), "--port=65536"),
                 (("--size=x", "h"), "--size=x"), (("--size=17M", "h"), "--size=17M"), (("-s", "0", "h"), "--size=0"),
                 (("-u", "-s", "65528", "h"), "--size=65528"), (("-m", "", "h"), "--message="),

@@ -168,7 +168,7 @@ static const char percentiles[] = "       Value     Percentile TotalCount 1/(1-P
                                   "   10.000000 1.000000000000         10\n"
                                   "#[Mean    =     5.500000, StdDeviation   =     2.872281]\n"
                                   "#[Max     =    10.000000, Total count    =           10]\n"
-                                  "#[Buckets =           58, SubBuckets     =          128]\n";
+                                  "#[Buckets =           57, SubBuckets     =          256]\n";
 
 static void
 percentiles_are_written_for_plotters(void **state)

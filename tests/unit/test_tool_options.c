@@ -102,6 +102,8 @@ test_reasons(void **state)
 	assert_string_equal(reason_of(-EPIPE), "closed by the peer");
 	assert_string_equal(reason_of(-ECANCELED), "stopped");
 	assert_string_equal(reason_of(-EBADMSG), "more came back than was sent");
+	assert_string_equal(reason_of(-EADDRINUSE), "no free source port");
+	assert_string_equal(reason_of(-EADDRNOTAVAIL), "the source address is none of this host");
 	assert_string_equal(reason_of(-ECONNREFUSED), "Connection refused");
 }
 

@@ -25,6 +25,7 @@ struct opener {
 	struct ev_loop *loop;
 	struct dial dial;
 	struct source_range sources;
+	uint64_t first; /* the first source of the range to use */
 	uint64_t wanted;
 	uint64_t timeout_ns;
 	void *owner;
@@ -40,6 +41,9 @@ struct opener {
 	struct opening openings[OPENER_WIDTH];
 	size_t n_openings;
 };
+
+/* Allows this process so many connections. Returns 0, or -EMFILE when the system does not. */
+int opener_allow_files(uint64_t connections);
 
 /* Begins. Callbacks come from the loop only. */
 void opener_start(struct opener *opener);

@@ -18,13 +18,22 @@ struct bench_options {
 	uint64_t total;       /* messages; 0: as many as the duration allows */
 	uint64_t rate;        /* messages a second, an open loop; 0: a closed one */
 	uint64_t warmup_ms, timeout_ms;
-	uint64_t stats_pid; /* 0: none */
+	uint64_t processes;
+	uint64_t start_at_ns; /* since 1970; 0: at once */
+	const char *label;    /* NULL: none */
+	uint64_t stats_pid;   /* 0: none */
 	struct source_range sources;
-	const char *histogram_file; /* NULL: none */
+	const char *histogram_file, *output_file; /* NULL: none */
 	bool json;
 };
 
 extern const struct option_table bench_option_table;
+
+/* How many messages a socket for datagrams must be able to tell apart. */
+uint64_t bench_options_capacity(const struct bench_options *options);
+
+/* NULL, or in words why the options do not go together with this address of HOST. */
+const char *bench_options_fit(const struct bench_options *options, const struct address *to);
 
 /* As option_table_read(), and checks what depends on more than one option. */
 enum option_outcome bench_options_read(

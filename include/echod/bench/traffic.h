@@ -23,6 +23,11 @@ struct counts {
 	uint64_t duplicated;
 };
 
+/* Sums over the connections of a stream, from TCP_INFO (tcp(7)) at their end. */
+struct tcp_sums {
+	uint64_t asked, retransmits, lost, rtt_ns;
+};
+
 struct lane;
 
 struct traffic {
@@ -37,6 +42,7 @@ struct traffic {
 	size_t capacity;     /* of a lane of datagrams: messages that it can tell apart */
 	struct schedule schedule;
 	struct counts counts;
+	struct tcp_sums tcp;
 	uint64_t pending; /* begun and neither back nor given up */
 	struct histogram echo_ns;
 	struct payload payload;

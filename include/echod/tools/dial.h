@@ -20,7 +20,8 @@ struct dial {
  * Opens a socket and connects it. A stream's connection is still on its way: it becomes writable,
  * and dial_result() tells. A datagram socket never has a source port that reflectors refuse, nor
  * the port that it sends to, unless from asks for it. Returns the socket, which is the caller's to
- * close, or a negative errno.
+ * close, or a negative errno: -EADDRNOTAVAIL when from is no address of this host, -EADDRINUSE when
+ * no source port is free.
  */
 int dial_open(const struct dial *dial);
 

@@ -48,6 +48,9 @@ histogram_record(struct histogram *histogram, uint64_t value, uint64_t count)
 uint64_t histogram_lowest(size_t bucket);
 uint64_t histogram_highest(size_t bucket);
 
+/* Adds all that came up in another one. */
+void histogram_add(struct histogram *sum, const struct histogram *histogram);
+
 /* What came up since an earlier copy was made; its min and max are those of the buckets. */
 void histogram_since(
         const struct histogram *now, const struct histogram *earlier, struct histogram *between);
