@@ -42,7 +42,7 @@ struct options {
 	struct port_list udp_allowed, udp_refused; /* source ports */
 	uint64_t udp_rate;                         /* tokens a second and source, 0: no limit */
 	struct prefix_list udp_exempt;             /* sources without that limit */
-	bool udp_rate_log_only, udp_gro, dscp;
+	bool udp_rate_log_only, udp_offload, dscp;
 
 	bool log_connections, verbose, quiet;
 

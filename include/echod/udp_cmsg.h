@@ -32,14 +32,23 @@ struct udp_arrival {
 /* Reads what came with a received message; source: where from, v4-mapped for IPv4. */
 struct udp_arrival udp_cmsg_read(struct msghdr *message, const struct in6_addr *source);
 
+/* How a reply leaves. No padding: compare with memcmp(). */
+struct udp_departure {
+	struct in6_addr local; /* v4-mapped for IPv4 */
+	unsigned interface;    /* index; 0: the routing table decides */
+	int traffic_class;     /* -1: the socket's own */
+};
+
 /*
- * Writes what makes message, whose msg_control has the room of a struct udp_cmsg, the reply to a
- * datagram: to the same source, from the address it was sent to, with its DSCP (not its ECN
- * bits, which belong to one way) if with_dscp. The interface is named for link-local addresses
- * alone; for others the routing table knows better.
+ * The reply to a datagram leaves from the address the datagram was sent to, with its DSCP (not its
+ * ECN bits, which belong to one direction) if with_dscp. The interface is named for link-local
+ * addresses alone; for others the routing table knows better.
  */
-void udp_cmsg_write_reply(struct msghdr *message, const struct udp_arrival *arrival,
-        const struct in6_addr *source, bool with_dscp);
+struct udp_departure udp_cmsg_departure(
+        const struct udp_arrival *arrival, const struct in6_addr *source, bool with_dscp);
+
+/* Writes that to message, whose msg_control has the room of a struct udp_cmsg. */
+void udp_cmsg_write_departure(struct msghdr *message, const struct udp_departure *departure);
 
 /* Appends that the kernel is to cut the message into datagrams of segment bytes, and takes that
  * back. */

@@ -105,7 +105,7 @@ tune_datagram(int fd, int family, const struct options *options)
 	set_option(fd, IPPROTO_IP, IP_RECVTOS, options->dscp);
 	if (family == AF_INET6)
 		set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, options->dscp);
-	set_option(fd, IPPROTO_UDP, UDP_GRO, options->udp_gro); /* Linux 5.0 */
+	set_option(fd, IPPROTO_UDP, UDP_GRO, options->udp_offload); /* Linux 5.0 */
 	return learn_destinations(fd, family);
 }
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <linux/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,7 +25,8 @@ enum {
 struct udp_socket {
 	struct gate_watcher watcher;
 	size_t control_size; /* 0 for UNIX sockets */
-	uint32_t drops;      /* the kernel's counter when it was last read */
+	bool can_coalesce;
+	uint32_t drops; /* the kernel's counter when it was last read */
 };
 
 struct udp {
@@ -106,12 +108,14 @@ answer_request(struct udp *udp, size_t i, const struct in6_addr *source, uint64_
 
 	udp->stats->udp_received += train_count(&train);
 	udp->stats->udp_received_bytes += train.length;
-	if (verdict != UDP_FILTER_ANSWER)
+	if (verdict != UDP_FILTER_ANSWER) {
 		count_refused(udp->stats, verdict, train_count(&train));
-	else if (pay_for_train(udp, from, source, &train, now_ns))
-		udp_cmsg_write_reply(
-		        udp_replies_add(&udp->replies, from, requests->bytes[i], &train), &arrival,
-		        source, udp->options->dscp);
+	} else if (pay_for_train(udp, from, source, &train, now_ns)) {
+		const struct udp_departure departure =
+		        udp_cmsg_departure(&arrival, source, udp->options->dscp);
+
+		udp_replies_add(&udp->replies, from, requests->bytes[i], &train, &departure);
+	}
 }
 
 /* Another family's (UNIX): its source cannot be forged, and one without a name has no answer. */
@@ -129,7 +133,8 @@ answer_local_request(struct udp *udp, size_t i)
 	else if (requests->from[i].length <= offsetof(struct sockaddr, sa_data))
 		count_refused(udp->stats, UDP_FILTER_SOURCE, 1);
 	else
-		udp_replies_add(&udp->replies, &requests->from[i], requests->bytes[i], &single);
+		udp_replies_add(
+		        &udp->replies, &requests->from[i], requests->bytes[i], &single, NULL);
 }
 
 /* Once a batch, because to put an address into words costs as much as to echo. */
@@ -162,11 +167,12 @@ handle_receive_error(struct udp *udp, int error)
 }
 
 static void
-answer_batch(struct udp *udp, int fd)
+answer_batch(struct udp *udp, const struct udp_socket *socket)
 {
 	uint64_t now_ns = udp->options->udp_rate > 0 ? clock_now_ns() : 0;
 
 	udp->excess = NULL;
+	udp_replies_begin(&udp->replies, socket->can_coalesce);
 	for (size_t i = 0; i < udp->requests->count; i++) {
 		const struct address *from = &udp->requests->from[i];
 		struct in6_addr source;
@@ -178,7 +184,7 @@ answer_batch(struct udp *udp, int fd)
 	}
 	if (udp->excess)
 		log_excess(udp, udp->excess);
-	udp_replies_send(&udp->replies, fd, udp->stats);
+	udp_replies_send(&udp->replies, socket->watcher.io.fd, udp->stats);
 }
 
 /* At most one batch an iteration: datagrams never keep connections waiting. */
@@ -198,7 +204,7 @@ udp_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 	if (received < 0)
 		handle_receive_error(udp, -received);
 	else
-		answer_batch(udp, watcher->fd);
+		answer_batch(udp, socket);
 }
 
 /* Whatever the options say: the daemon would talk to itself. */
@@ -258,6 +264,10 @@ add_socket(struct udp *udp, const struct listener *listener)
 
 	if (family == AF_INET || family == AF_INET6) {
 		socket->control_size = sizeof(struct udp_cmsg);
+		/* A segment size of the socket's own would cut every reply. */
+		socket->can_coalesce = setsockopt(listener->listen_fd, IPPROTO_UDP, UDP_SEGMENT,
+		                               &(int){0}, sizeof(int)) == 0 &&
+		                       udp->options->udp_offload;
 		warn_of_small_buffer(listener);
 	}
 	ev_io_init(&socket->watcher.io, udp_on_readable, listener->listen_fd, EV_READ);

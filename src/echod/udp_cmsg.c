@@ -85,29 +85,42 @@ append(struct msghdr *message, int level, int type, const void *data, size_t siz
 	message->msg_controllen += CMSG_SPACE(size);
 }
 
-void
-udp_cmsg_write_reply(struct msghdr *message, const struct udp_arrival *arrival,
-        const struct in6_addr *source, bool with_dscp)
+_Static_assert(sizeof(struct udp_departure) == 24, "no padding: it is compared with memcmp()");
+
+struct udp_departure
+udp_cmsg_departure(const struct udp_arrival *arrival, const struct in6_addr *source, bool with_dscp)
 {
-	int dscp = arrival->traffic_class & DSCP_MASK;
+	bool on_link = IN6_IS_ADDR_LINKLOCAL(source) || IN6_IS_ADDR_LINKLOCAL(&arrival->local);
+
+	return (struct udp_departure){
+	        .local = arrival->local,
+	        .interface = on_link ? arrival->interface : 0,
+	        .traffic_class = with_dscp ? arrival->traffic_class & DSCP_MASK : -1,
+	};
+}
+
+void
+udp_cmsg_write_departure(struct msghdr *message, const struct udp_departure *departure)
+{
+	bool v4 = IN6_IS_ADDR_V4MAPPED(&departure->local);
+	int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
 
 	message->msg_controllen = 0;
-	if (IN6_IS_ADDR_V4MAPPED(source)) {
+	if (v4) {
 		struct in_pktinfo info = {0};
 
-		memcpy(&info.ipi_spec_dst, &arrival->local.s6_addr[12], sizeof(info.ipi_spec_dst));
-		append(message, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
-		if (with_dscp)
-			append(message, IPPROTO_IP, IP_TOS, &dscp, sizeof(dscp));
+		memcpy(&info.ipi_spec_dst, &departure->local.s6_addr[12],
+		        sizeof(info.ipi_spec_dst));
+		append(message, level, IP_PKTINFO, &info, sizeof(info));
 	} else {
-		struct in6_pktinfo info = {.ipi6_addr = arrival->local};
+		const struct in6_pktinfo info = {
+		        .ipi6_addr = departure->local, .ipi6_ifindex = departure->interface};
 
-		if (IN6_IS_ADDR_LINKLOCAL(source) || IN6_IS_ADDR_LINKLOCAL(&arrival->local))
-			info.ipi6_ifindex = arrival->interface;
-		append(message, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
-		if (with_dscp)
-			append(message, IPPROTO_IPV6, IPV6_TCLASS, &dscp, sizeof(dscp));
+		append(message, level, IPV6_PKTINFO, &info, sizeof(info));
 	}
+	if (departure->traffic_class >= 0)
+		append(message, level, v4 ? IP_TOS : IPV6_TCLASS, &departure->traffic_class,
+		        sizeof(departure->traffic_class));
 }
 
 void

@@ -28,7 +28,10 @@ static struct {
 	struct input input;
 	struct model model;
 	size_t control_room;
-	bool given; /* the batch */
+	bool given;                              /* the batch */
+	uint8_t beside[sizeof(struct udp_cmsg)]; /* the control messages of the last datagram */
+	size_t n_beside;
+	int beside_flags;
 } run;
 
 static int null_fd;
@@ -37,8 +40,19 @@ static time_t now_s;
 int __wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags, struct timespec *time);
 int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
 int __wrap_getentropy(void *buffer, size_t size);
+
+/* /dev/null is none of the sockets that take UDP_SEGMENT. */
+int
+__wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+	(void)value;
+	EXPECT(fd == null_fd && level == IPPROTO_UDP && name == UDP_SEGMENT);
+	EXPECT(length == sizeof(int));
+	return 0;
+}
 
 /* Within a run it stands still, and no tokens come. */
 int
@@ -102,28 +116,62 @@ make_local_source(struct input *input, struct address *from)
 		from->local.sun_path[0] = '/';
 }
 
+/* From the same peer as the datagram before, and of the same size; those go out together. */
+static void
+follow(const struct arrived *before, struct arrived *arrived, struct address *from, bool same_size)
+{
+	*from = before->from;
+	arrived->source = before->source;
+	arrived->port = before->port;
+	if (same_size)
+		arrived->length = before->told.segment && before->told.segment < before->length
+		                          ? before->told.segment
+		                          : before->length;
+}
+
+static void
+tell(struct msghdr *header, struct input *input, struct told *told, bool as_before)
+{
+	if (as_before) {
+		memcpy(header->msg_control, run.beside, run.n_beside);
+		header->msg_controllen = run.n_beside;
+		header->msg_flags |= run.beside_flags;
+		return;
+	}
+	control_messages_put(header, input, told);
+	memcpy(run.beside, header->msg_control, header->msg_controllen);
+	run.n_beside = header->msg_controllen;
+	run.beside_flags = header->msg_flags & MSG_CTRUNC;
+}
+
 static void
 receive(struct input *input, struct mmsghdr *message)
 {
 	struct msghdr *header = &message->msg_hdr;
-	struct arrived *arrived = model_arrive(&run.model);
+	struct arrived *arrived = model_arrive(&run.model), *before = arrived - 1;
 	struct address from;
 	uint8_t shape = input_byte(input);
+	bool follows = shape & 8 && run.model.n_arrived > 1;
 
 	EXPECT(header->msg_namelen >= sizeof(struct sockaddr_un));
 	EXPECT(header->msg_controllen == run.control_room);
 	EXPECT(header->msg_iovlen == 1 && header->msg_iov->iov_len == BUFFER);
 	header->msg_flags = shape & 1 && shape & 2 ? MSG_TRUNC : 0;
 	arrived->length = input_number(input, shape & 4 ? 2 : 1);
+	arrived->internet = run.control_room > 0;
+	if (!arrived->internet)
+		make_local_source(input, &from);
+	else if (!follows)
+		make_source(input, arrived, &from);
+	if (follows)
+		follow(before, arrived, &from, shape & 16);
+	if (arrived->internet) {
+		if (follows && shape & 32)
+			arrived->told = before->told;
+		tell(header, input, &arrived->told, follows && shape & 32);
+	}
 	memcpy(header->msg_iov->iov_base, arrived->bytes, arrived->length);
 	message->msg_len = (unsigned)arrived->length;
-	if (run.control_room > 0) {
-		make_source(input, arrived, &from);
-		control_messages_put(header, input, &arrived->told);
-	} else {
-		make_local_source(input, &from);
-	}
-	arrived->internet = run.control_room > 0;
 	arrived->from = from;
 	arrived->cut = header->msg_flags & (MSG_TRUNC | MSG_CTRUNC);
 	header->msg_namelen = from.length;
@@ -163,30 +211,49 @@ refusal(void)
 	return what < ARRAY_SIZE(errors) ? errors[what] : 0;
 }
 
-static size_t
-segment_told(const struct msghdr *message)
+static void
+read_beside(const struct msghdr *message, struct sent *sent)
 {
 	struct msghdr copy = *message;
 	uint16_t segment;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c)) {
-		if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_SEGMENT)
-			continue;
-		memcpy(&segment, CMSG_DATA(c), sizeof(segment));
-		return segment;
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			const struct in_pktinfo *info = (const void *)CMSG_DATA(c);
+
+			sent->local = address_mapped(info->ipi_spec_dst);
+			sent->has_local = true;
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			const struct in6_pktinfo *info = (const void *)CMSG_DATA(c);
+
+			sent->local = info->ipi6_addr;
+			sent->has_local = true;
+		} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT) {
+			memcpy(&segment, CMSG_DATA(c), sizeof(segment));
+			sent->segment = segment;
+		} else {
+			memcpy(&sent->traffic_class, CMSG_DATA(c), sizeof(int));
+		}
 	}
-	return 0;
 }
 
 static struct sent
 sent_as(const struct msghdr *message)
 {
-	struct sent sent = {.bytes = message->msg_iov->iov_base,
-	        .length = message->msg_iov->iov_len,
-	        .segment = segment_told(message),
-	        .has_control = message->msg_controllen > 0};
+	static uint8_t bytes[BUFFER];
+	struct sent sent = {.bytes = bytes, .traffic_class = -1};
 
-	EXPECT(message->msg_iovlen == 1);
+	for (size_t i = 0; i < message->msg_iovlen; i++) {
+		const struct iovec *part = &message->msg_iov[i];
+
+		EXPECT(sent.length + part->iov_len <= sizeof(bytes));
+		if (part->iov_len > 0)
+			memcpy(bytes + sent.length, part->iov_base, part->iov_len);
+		sent.length += part->iov_len;
+	}
+	read_beside(message, &sent);
+	EXPECT(message->msg_iovlen == 1 || (run.model.options->udp_offload && sent.segment));
+	EXPECT(message->msg_iovlen == 1 || sent.length <= 65507);
 	EXPECT(message->msg_namelen <= sizeof(sent.to.storage));
 	sent.to.length = message->msg_namelen;
 	memcpy(&sent.to.storage, message->msg_name, message->msg_namelen);
@@ -224,7 +291,7 @@ __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 
 	EXPECT(fd == null_fd && flags == (MSG_DONTWAIT | MSG_NOSIGNAL));
 	if (error != EINTR)
-		model_send_piece(&run.model, &sent, error);
+		model_send_single(&run.model, &sent, error);
 	errno = error;
 	return error ? -1 : (ssize_t)sent.length;
 }
@@ -238,7 +305,7 @@ static struct echo {
 	struct stats stats;
 	struct ev_loop *loop;
 	struct udp *udp;
-} echoes[64];
+} echoes[128];
 
 static void
 make(struct echo *echo, uint8_t config, int family)
@@ -250,6 +317,7 @@ make(struct echo *echo, uint8_t config, int family)
 	        .refused = {MODEL_REFUSED_PORT},
 	        .options = {.dscp = !(config & 4),
 	                .udp_rate_log_only = config & 8,
+	                .udp_offload = !(config & 64),
 	                .udp_rate = config >> 4 & 3,
 	                .udp_allowed = {echo->allowed, ARRAY_SIZE(echo->allowed)},
 	                .udp_refused = {echo->refused, ARRAY_SIZE(echo->refused)},

@@ -219,75 +219,109 @@ count_failed(struct stats *stats, int error, size_t count)
 	}
 }
 
-static void
-expect_right(const struct owed *owed, const struct sent *sent, size_t length)
+/* What is owed next to where this goes: peers get theirs in order. */
+static struct owed *
+owed_to(struct model *model, const struct address *to)
 {
-	const struct arrived *a = owed->arrived;
+	for (size_t i = 0; i < model->n_owed; i++) {
+		struct owed *owed = &model->owed[i];
 
-	EXPECT(sent->length == length);
-	EXPECT(length == 0 || memcmp(sent->bytes, a->bytes + owed->done, length) == 0);
-	EXPECT(sent->to.length == a->from.length);
-	EXPECT(memcmp(&sent->to.storage, &a->from.storage, a->from.length) == 0);
-	EXPECT(sent->has_control == a->internet);
+		if (!owed->over && owed->arrived->from.length == to->length &&
+		        memcmp(&owed->arrived->from.storage, &to->storage, to->length) == 0)
+			return owed;
+	}
+	return NULL;
 }
 
-/* What is done of a reply; the last of it ends it. */
-static void
-go_on(struct model *model, struct owed *owed, size_t length)
+static size_t
+next_piece(const struct owed *owed)
 {
-	owed->done += length;
-	if (owed->done == owed->length)
-		model->next++;
+	size_t rest = owed->length - owed->done;
+
+	return owed->segment && owed->segment < rest ? owed->segment : rest;
+}
+
+static void
+go_on(struct owed *owed)
+{
+	owed->done += next_piece(owed);
+	owed->over = owed->done == owed->length;
+}
+
+static void
+expect_beside(const struct model *model, const struct arrived *a, const struct sent *sent)
+{
+	bool v4 = is_v4(&a->source);
+
+	EXPECT(sent->has_local == a->internet);
+	if (!a->internet)
+		return;
+	EXPECT(memcmp(&sent->local, v4 ? &a->told.local4 : &a->told.destination6, 16) == 0);
+	EXPECT(sent->traffic_class == (model->options->dscp ? (a->told.traffic_class & 0xfc) : -1));
+}
+
+/* One datagram of a message. */
+static void
+settle(struct model *model, const struct sent *sent, size_t offset, size_t length, int error)
+{
+	struct owed *owed = owed_to(model, &sent->to);
+
+	EXPECT(owed && length == next_piece(owed));
+	EXPECT(length == 0 ||
+	        memcmp(sent->bytes + offset, owed->arrived->bytes + owed->done, length) == 0);
+	expect_beside(model, owed->arrived, sent);
+	go_on(owed);
+	if (error) {
+		count_failed(&model->stats, error, 1);
+	} else {
+		model->stats.udp_answered++;
+		model->stats.udp_answered_bytes += length;
+	}
 }
 
 void
 model_send(struct model *model, const struct sent *sent, int error)
 {
-	struct owed *owed = &model->owed[model->next];
-	size_t count;
+	size_t count = count_of(sent->length, sent->segment), offset = 0;
 
-	EXPECT(model->next < model->n_owed && !owed->singly);
-	count = count_of(owed->length, owed->segment);
-	expect_right(owed, sent, owed->length);
-	EXPECT(sent->segment == (count > 1 ? owed->segment : 0));
+	EXPECT(model->singly == 0);
+	EXPECT(sent->segment == 0 || count > 1);
 	if (error && count > 1) {
-		owed->singly = true;
+		model->singly = count;
 		return;
 	}
-	if (error) {
-		count_failed(&model->stats, error, 1);
-	} else {
-		model->stats.udp_answered += count;
-		model->stats.udp_answered_bytes += owed->length;
+	for (size_t i = 0; i < count; i++) {
+		size_t rest = sent->length - offset;
+		size_t piece = sent->segment && sent->segment < rest ? sent->segment : rest;
+
+		settle(model, sent, offset, piece, error);
+		offset += piece;
 	}
-	go_on(model, owed, owed->length);
 }
 
 void
-model_send_piece(struct model *model, const struct sent *sent, int error)
+model_send_single(struct model *model, const struct sent *sent, int error)
 {
-	struct owed *owed = &model->owed[model->next];
-	size_t rest = owed->length - owed->done;
-	size_t piece = owed->segment < rest ? owed->segment : rest;
+	EXPECT(model->singly > 0 && sent->segment == 0);
+	settle(model, sent, 0, sent->length, error);
+	model->singly--;
+	if (error != EAGAIN)
+		return;
+	/* the buffer is full: the others are not tried */
+	for (; model->singly > 0; model->singly--) {
+		struct owed *owed = owed_to(model, &sent->to);
 
-	EXPECT(model->next < model->n_owed && owed->singly);
-	expect_right(owed, sent, piece);
-	EXPECT(sent->segment == 0);
-	if (error == EAGAIN) { /* the buffer is full: the others are not tried */
-		count_failed(&model->stats, error, count_of(rest, owed->segment));
-		piece = rest;
-	} else if (error) {
+		EXPECT(owed);
+		go_on(owed);
 		count_failed(&model->stats, error, 1);
-	} else {
-		model->stats.udp_answered++;
-		model->stats.udp_answered_bytes += piece;
 	}
-	go_on(model, owed, piece);
 }
 
 void
 model_finish(struct model *model)
 {
-	EXPECT(model->next == model->n_owed);
-	model->n_arrived = model->n_owed = model->next = 0;
+	EXPECT(model->singly == 0);
+	for (size_t i = 0; i < model->n_owed; i++)
+		EXPECT(model->owed[i].over);
+	model->n_arrived = model->n_owed = 0;
 }

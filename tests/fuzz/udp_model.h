@@ -33,14 +33,17 @@ struct arrived {
 struct owed {
 	const struct arrived *arrived;
 	size_t length, segment, done;
-	bool singly; /* the kernel did not take it as a train */
+	bool over; /* all of it is sent or refused */
 };
 
+/* What the daemon hands to the kernel. IPv4 is v4-mapped. */
 struct sent {
-	const uint8_t *bytes;
+	const uint8_t *bytes; /* side by side */
 	size_t length, segment;
 	struct address to;
-	bool has_control;
+	bool has_local;
+	struct in6_addr local;
+	int traffic_class; /* -1: not said */
 };
 
 struct spender {
@@ -52,7 +55,8 @@ struct model {
 	const struct options *options;
 	struct arrived arrived[MODEL_MOST];
 	struct owed owed[MODEL_MOST];
-	size_t n_arrived, n_owed, next;
+	size_t n_arrived, n_owed;
+	size_t singly; /* datagrams of a refused message that are still to be sent alone */
 	struct spender spenders[2 * MODEL_MOST];
 	size_t n_spenders;
 	struct stats stats;
@@ -65,9 +69,10 @@ void model_make_bytes(void);
 struct arrived *model_arrive(struct model *model);
 void model_judge(struct model *model, const struct arrived *arrived);
 
-/* The daemon sends; error: what the kernel says, 0 if it takes it. */
+/* The daemon sends; error: what the kernel says, 0 if it takes it. The datagrams of a message that
+ * is refused have to be sent one by one, at once. */
 void model_send(struct model *model, const struct sent *sent, int error);
-void model_send_piece(struct model *model, const struct sent *sent, int error);
+void model_send_single(struct model *model, const struct sent *sent, int error);
 
 /* The end of a turn: nothing may be owed any more. */
 void model_finish(struct model *model);

@@ -38,6 +38,7 @@ TESTS = {
     "connection.c": ["connection", "connection_end", "connection_exit", "connection_new"],
     "acceptor.c": ["acceptor", "acceptor_gate"],
     "udp_filter.c": ["udp_filter"],
+    "udp_replies.c": ["udp_replies", "udp_groups"],
     "source.c": ["source"],
     "source_limit.c": ["source_limit", "source_new"],
     "source_tokens.c": ["source_tokens", "source_new"],

@@ -119,6 +119,8 @@ WRAP(int, setsockopt, int fd, int level, int name, const void *value, socklen_t 
 		file->stream->linger = linger.l_onoff && linger.l_linger == 0;
 	} else {
 		error = -fault(CALL_SET_OPTION);
+		if (file->kind == FILE_UDP && level == IPPROTO_UDP && error == 0)
+			datagrams_set_option(file->udp, name, *(const int *)value);
 	}
 	trace("setsockopt", fd, name, error);
 	return (int)answer(error);

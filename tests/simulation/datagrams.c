@@ -8,19 +8,24 @@
 #include "trace.h"
 
 #include <errno.h>
+#include <linux/udp.h>
 #include <string.h>
 
 enum {
-	SOURCES = 4, /* of parcel_new() */
+	SOURCES = 4,      /* of parcel_new() */
+	PIECES_MOST = 64, /* UDP_MAX_SEGMENTS of older kernels */
+	MESSAGE_MOST = 65507,
 };
 
 struct datagrams {
 	int fd;
 	int family;
-	struct parcel all[PARCEL_PORTS];
+	struct parcel all[PARCEL_SLOTS];
 	uint32_t first, end;  /* those that wait, counted from the start */
 	uint32_t given;       /* from it on to first: received last */
 	uint64_t received_ns; /* when the daemon took some last, and their tokens */
+	bool joins, cuts;     /* UDP_GRO and UDP_SEGMENT have been set */
+	bool full;            /* since then a datagram was refused for want of buffer */
 };
 
 static struct {
@@ -60,6 +65,16 @@ datagrams_close(struct datagrams *udp)
 {
 	udp->fd = -1;
 	udp->first = udp->given = udp->end;
+	udp->joins = udp->cuts = false;
+}
+
+void
+datagrams_set_option(struct datagrams *udp, int name, int value)
+{
+	if (name == UDP_GRO)
+		udp->joins = value;
+	else if (name == UDP_SEGMENT)
+		udp->cuts = value == 0; /* a size of the socket's own is not wanted */
 }
 
 int
@@ -104,17 +119,22 @@ void
 datagrams_arrive(void)
 {
 	struct datagrams *udp = &state.socket;
-	uint32_t slot = udp->end % PARCEL_PORTS;
+	uint32_t slot = udp->end % PARCEL_SLOTS;
+	const struct parcel *earlier;
+	struct parcel *parcel;
 
 	if (udp->fd < 0)
 		return;
-	if (udp->end - udp->first == PARCEL_PORTS) {
+	if (udp->end - udp->first == PARCEL_SLOTS) {
 		state.count.drops++;
 		return;
 	}
-	udp->all[slot] = parcel_new(
-	        (uint16_t)(PARCEL_FIRST_PORT + slot), udp->family, state.options->udp_gro);
-	trace("datagram", udp->all[slot].port, udp->all[slot].size, udp->all[slot].forbidden);
+	parcel = &udp->all[slot];
+	*parcel = parcel_new((uint16_t)slot, udp->family, udp->joins && udp->cuts);
+	earlier = &udp->all[(udp->end - 1 - (uint32_t)random_below(3)) % PARCEL_SLOTS];
+	if (!parcel->forbidden && earlier->size > 0 && !earlier->forbidden && !random_one_in(4))
+		parcel_follow(parcel, earlier);
+	trace("datagram", parcel->port, parcel->size, parcel->forbidden);
 	udp->end++;
 	epoll_wake(udp->fd);
 }
@@ -138,9 +158,10 @@ datagrams_receive(struct datagrams *udp, struct mmsghdr *messages, unsigned most
 	unsigned count = 0;
 
 	udp->received_ns = clock_now();
+	udp->full = false;
 	/* what the last turn has not answered stays unanswered */
 	for (uint32_t i = udp->given; i < udp->first; i++)
-		udp->all[i % PARCEL_PORTS].open = false;
+		udp->all[i % PARCEL_SLOTS].open = false;
 	udp->given = udp->first;
 	if (error) {
 		state.count.receive_errors += error != EAGAIN && error != EINTR;
@@ -150,23 +171,8 @@ datagrams_receive(struct datagrams *udp, struct mmsghdr *messages, unsigned most
 		return -EAGAIN;
 	most = (unsigned)fault_cut(most);
 	while (count < most && udp->first < udp->end)
-		give(udp, &udp->all[udp->first++ % PARCEL_PORTS], &messages[count++]);
+		give(udp, &udp->all[udp->first++ % PARCEL_SLOTS], &messages[count++]);
 	return (int)count;
-}
-
-/* The parcel that a message is a reply to, checked, and its length. */
-static struct parcel *
-find(struct datagrams *udp, const struct msghdr *message, uint32_t *length)
-{
-	struct address to = {.length = message->msg_namelen};
-	struct parcel *parcel;
-
-	memcpy(&to.storage, message->msg_name, message->msg_namelen);
-	parcel = &udp->all[(uint16_t)(address_port(&to) - PARCEL_FIRST_PORT) % PARCEL_PORTS];
-	expect(address_port(&to) == parcel->port, "a reply goes to port %u, which sent nothing",
-	        address_port(&to));
-	*length = parcel_check_reply(parcel, udp->family, message, state.options->dscp);
-	return parcel;
 }
 
 /* A bucket of tokens that is not the daemon's: rate a second, twice as many at once. */
@@ -196,15 +202,87 @@ move_on(struct parcel *parcel, uint32_t length)
 	parcel->open = parcel->done < parcel->size;
 }
 
-static void
-answer(struct parcel *parcel, uint32_t length)
+/* The parcel that a datagram is the reply to: the first of its peer that is not answered. */
+static struct parcel *
+find(struct datagrams *udp, const struct msghdr *message, const unsigned char *bytes,
+        uint32_t length)
 {
-	uint32_t count = parcel_count(parcel, length);
+	for (uint32_t i = udp->given; i < udp->first; i++) {
+		struct parcel *parcel = &udp->all[i % PARCEL_SLOTS];
 
-	spend_tokens(parcel, count, state.socket.received_ns);
+		if (!parcel->open || !parcel_is_from(parcel, udp->family, message))
+			continue;
+		/* after a full buffer the daemon gives up the rest of a group */
+		while (udp->full && parcel->open && !parcel_is_next(parcel, bytes, length))
+			move_on(parcel, parcel_next_length(parcel));
+		if (udp->full && !parcel->open)
+			continue;
+		expect(parcel_is_next(parcel, bytes, length),
+		        "a reply of %u bytes to port %u is not the one that is owed next", length,
+		        parcel->port);
+		return parcel;
+	}
+	expect(false, "a reply of %u bytes that is not owed", length);
+	return NULL;
+}
+
+/* What becomes of a datagram: the kernel takes it (error 0), or refuses it. */
+static void
+settle(struct datagrams *udp, const struct msghdr *message, const unsigned char *bytes,
+        uint32_t length, int error)
+{
+	struct parcel *parcel = find(udp, message, bytes, length);
+
+	parcel_check_beside(parcel, message, state.options->dscp);
 	move_on(parcel, length);
-	state.count.answered += count;
+	if (error)
+		return;
+	spend_tokens(parcel, 1, state.socket.received_ns);
+	state.count.answered++;
 	state.count.answered_bytes += length;
+}
+
+/* The bytes of a message side by side. Returns how many. */
+static uint32_t
+flatten(const struct msghdr *message, unsigned char *bytes)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < message->msg_iovlen; i++) {
+		const struct iovec *part = &message->msg_iov[i];
+
+		expect(length + part->iov_len <= MESSAGE_MOST, "a message of more than %u bytes",
+		        MESSAGE_MOST);
+		memcpy(bytes + length, part->iov_base, part->iov_len);
+		length += part->iov_len;
+	}
+	return (uint32_t)length;
+}
+
+/* A message, cut as it says. A refused one leaves everything as it was if it has several datagrams:
+ * these are tried again, one by one. */
+static uint32_t
+take(struct datagrams *udp, const struct msghdr *message, int error)
+{
+	static unsigned char bytes[MESSAGE_MOST];
+	static struct parcel before[PARCEL_SLOTS];
+	uint32_t length = flatten(message, bytes), segment = parcel_segment_told(message);
+	uint32_t pieces = 0, offset = 0;
+
+	expect(segment == 0 || (udp->cuts && segment < length),
+	        "%u bytes are to be cut into pieces of %u", length, segment);
+	memcpy(before, udp->all, sizeof(before));
+	do {
+		uint32_t left = length - offset, piece = segment && segment < left ? segment : left;
+
+		settle(udp, message, bytes + offset, piece, error);
+		offset += piece;
+		pieces++;
+	} while (offset < length);
+	expect(pieces <= PIECES_MOST, "a message of %u datagrams", pieces);
+	if (error == EINTR || (error && pieces > 1))
+		memcpy(udp->all, before, sizeof(before));
+	return length;
 }
 
 int
@@ -212,21 +290,13 @@ datagrams_send_many(struct datagrams *udp, const struct mmsghdr *messages, unsig
 {
 	unsigned sent = (unsigned)fault_cut(count);
 	int error = fault(CALL_SENDMMSG);
-	uint32_t length;
 
 	if (error) {
-		struct parcel *parcel = find(udp, &messages[0].msg_hdr, &length);
-
-		/* a train is tried again, a datagram after the other */
-		if (error != EINTR && length <= parcel->segment)
-			move_on(parcel, length);
+		take(udp, &messages[0].msg_hdr, error);
 		return -error;
 	}
-	for (unsigned i = 0; i < sent; i++) {
-		struct parcel *parcel = find(udp, &messages[i].msg_hdr, &length);
-
-		answer(parcel, length);
-	}
+	for (unsigned i = 0; i < sent; i++)
+		take(udp, &messages[i].msg_hdr, 0);
 	return (int)sent;
 }
 
@@ -234,15 +304,9 @@ ssize_t
 datagrams_send(struct datagrams *udp, const struct msghdr *message)
 {
 	int error = fault(CALL_SENDMMSG);
-	uint32_t length;
-	struct parcel *parcel = find(udp, message, &length);
+	uint32_t length = take(udp, message, error);
 
-	if (error == EINTR)
-		return -error;
-	if (error == 0) {
-		answer(parcel, length);
-		return (ssize_t)length;
-	}
-	move_on(parcel, length);
-	return -error;
+	expect(parcel_segment_told(message) == 0, "a single datagram is to be cut");
+	udp->full = udp->full || error == EAGAIN;
+	return error ? -error : (ssize_t)length;
 }

@@ -25,6 +25,8 @@ void datagrams_serving(const struct options *options);
 
 struct datagrams *datagrams_new(int fd, int family);
 void datagrams_close(struct datagrams *udp);
+/* setsockopt(2) of the UDP level has succeeded. */
+void datagrams_set_option(struct datagrams *udp, int name, int value);
 int datagrams_family(const struct datagrams *udp);
 uint32_t datagrams_readiness(const struct datagrams *udp);
 

@@ -17,7 +17,7 @@ enum {
 	DSCP_MASK = 0xfc,
 };
 
-static unsigned char bytes[SIZE_MOST + PARCEL_PORTS];
+static unsigned char bytes[SIZE_MOST + PARCEL_SLOTS];
 
 void
 parcel_make_bytes(void)
@@ -29,7 +29,7 @@ parcel_make_bytes(void)
 static const unsigned char *
 bytes_of(const struct parcel *p, uint32_t offset)
 {
-	return bytes + p->port % PARCEL_PORTS + offset;
+	return bytes + p->slot + offset;
 }
 
 static struct in6_addr
@@ -76,10 +76,12 @@ forbid(struct parcel *p, bool is_v4)
 }
 
 struct parcel
-parcel_new(uint16_t port, int family, bool trains)
+parcel_new(uint16_t slot, int family, bool trains)
 {
 	bool is_v4 = family == AF_INET || random_one_in(2);
-	struct parcel p = {.port = port, .traffic_class = (uint8_t)random_below(256)};
+	struct parcel p = {.port = (uint16_t)(PARCEL_FIRST_PORT + slot),
+	        .slot = slot,
+	        .traffic_class = (uint8_t)random_below(256)};
 
 	p.source = is_v4 ? v4(0xc0a80102 + (uint32_t)random_below(3)) : v6(0x20, 1, 2);
 	p.destination = is_v4 ? v4(0xc0a80101) : v6(0x20, 1, 1);
@@ -89,6 +91,25 @@ parcel_new(uint16_t port, int family, bool trains)
 	if (random_one_in(4))
 		forbid(&p, is_v4);
 	return p;
+}
+
+void
+parcel_follow(struct parcel *p, const struct parcel *earlier)
+{
+	p->port = earlier->port;
+	p->source = earlier->source;
+	if (!random_one_in(8))
+		p->destination = earlier->destination;
+	if (IN6_IS_ADDR_V4MAPPED(&p->source) != IN6_IS_ADDR_V4MAPPED(&p->destination))
+		p->destination = earlier->destination;
+	if (!random_one_in(8))
+		p->traffic_class = earlier->traffic_class ^ (uint8_t)random_below(4); /* ECN */
+	if (p->size == p->segment && earlier->segment > 0 && !random_one_in(4)) {
+		p->segment = earlier->segment;
+		p->size = random_one_in(8) ? 1 + (uint32_t)random_below(p->segment) : p->segment;
+	}
+	if (p->size < p->segment)
+		p->segment = p->size;
 }
 
 uint32_t
@@ -213,41 +234,46 @@ read_beside(const struct msghdr *message)
 	return b;
 }
 
-static void
-check_beside(const struct parcel *p, const struct beside *b, bool with_dscp)
+uint32_t
+parcel_segment_told(const struct msghdr *message)
 {
-	struct in6_addr from =
-	        is_v4(p) ? address_mapped(b->info4.ipi_spec_dst) : b->info6.ipi6_addr;
+	return read_beside(message).segment;
+}
 
-	expect(is_v4(p) ? b->has4 && !b->has6 : b->has6 && !b->has4,
+void
+parcel_check_beside(const struct parcel *p, const struct msghdr *message, bool with_dscp)
+{
+	const struct beside b = read_beside(message);
+	struct in6_addr from = is_v4(p) ? address_mapped(b.info4.ipi_spec_dst) : b.info6.ipi6_addr;
+
+	expect(is_v4(p) ? b.has4 && !b.has6 : b.has6 && !b.has4,
 	        "a reply to port %u does not say where it leaves from", p->port);
 	expect(memcmp(&from, &p->destination, sizeof(from)) == 0,
-	        "a reply to port %u leaves from another address than was hit", p->port);
-	expect(b->traffic_class == (with_dscp ? p->traffic_class & DSCP_MASK : -1),
-	        "a reply to port %u has traffic class %d", p->port, b->traffic_class);
+	        "a reply to port %u leaves from another address than the request went to", p->port);
+	expect(b.traffic_class == (with_dscp ? p->traffic_class & DSCP_MASK : -1),
+	        "a reply to port %u has traffic class %d", p->port, b.traffic_class);
+}
+
+bool
+parcel_is_from(const struct parcel *p, int family, const struct msghdr *message)
+{
+	struct address from = source_of(p, family);
+
+	return message->msg_namelen == from.length &&
+	       memcmp(message->msg_name, &from.storage, from.length) == 0;
 }
 
 uint32_t
-parcel_check_reply(const struct parcel *p, int family, const struct msghdr *message, bool with_dscp)
+parcel_next_length(const struct parcel *p)
 {
-	struct address to = source_of(p, family);
-	struct beside beside = read_beside(message);
-	size_t length = message->msg_iovlen == 1 ? message->msg_iov->iov_len : SIZE_MAX;
 	uint32_t left = p->size - p->done;
 
-	expect(p->open, "a reply to port %u that is not owed", p->port);
-	expect(message->msg_namelen == to.length &&
-	                memcmp(message->msg_name, &to.storage, to.length) == 0,
-	        "a reply to port %u goes to another address", p->port);
-	check_beside(p, &beside, with_dscp);
-	expect(length <= left &&
-	                memcmp(message->msg_iov->iov_base, bytes_of(p, p->done), length) == 0,
-	        "a reply to port %u has other bytes", p->port);
-	if (beside.segment)
-		expect(beside.segment == p->segment && (length == left || length % p->segment == 0),
-		        "a reply to port %u is cut into pieces of %u", p->port, beside.segment);
-	else
-		expect(length == (left < p->segment ? left : p->segment),
-		        "a reply to port %u has %zu bytes", p->port, length);
-	return (uint32_t)length;
+	return left < p->segment ? left : p->segment;
+}
+
+bool
+parcel_is_next(const struct parcel *p, const unsigned char *datagram, uint32_t length)
+{
+	return length == parcel_next_length(p) &&
+	       memcmp(datagram, bytes_of(p, p->done), length) == 0;
 }

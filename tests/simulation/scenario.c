@@ -136,7 +136,7 @@ make_up_arguments(bool crowd, bool crush)
 	if (random_one_in(8))
 		argue("--udp-rate-log-only");
 	if (random_one_in(4))
-		argue("--udp-gro=off");
+		argue("--udp-offload=off");
 	if (random_one_in(4))
 		argue("--dscp=off");
 	if (random_one_in(3))

@@ -143,7 +143,7 @@ class Forger:
 
 
 class Wiretap:
-    """Sees the UDP packets that leave and reach a host at a device: (source port, target port) of each."""
+    """Sees the UDP packets that leave and reach a host at a device."""
 
     def __init__(self, host, device="wire"):
         with host.inside():
@@ -153,7 +153,11 @@ class Wiretap:
         self.tap.setblocking(False)
 
     def seen(self, arrived_only=False):
-        """What has passed since the last call."""
+        """(source port, target port) of each that has passed since the last call."""
+        return [ports for ports, _ in self.sizes(arrived_only)]
+
+    def sizes(self, arrived_only=False):
+        """((source port, target port), bytes of payload) of each. What the kernel cuts later is one packet here."""
         found = []
         while True:
             try:
@@ -164,4 +168,4 @@ class Wiretap:
             start = (data[0] & 15) * 4 if version == 4 else 40
             protocol = data[9 if version == 4 else 6] if version in (4, 6) else None
             if protocol == UDP and not (arrived_only and kind == socket.PACKET_OUTGOING):
-                found.append(struct.unpack_from("!HH", data, start))
+                found.append((struct.unpack_from("!HH", data, start), len(data) - start - 8))

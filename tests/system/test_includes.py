@@ -19,7 +19,7 @@ FLOORS = (
     ("listener", "limits", "service"),
     ("options",),
     ("ring_pool", "loop", "signals"),
-    ("pool", "ring", "stats", "log"),
+    ("handover", "pool", "ring", "stats", "log"),
     ("tool_options", "result_json"),
     ("result",),
     ("hdr", "timestamp", "result_field"),

@@ -30,7 +30,7 @@ BAD = {
     "--udp-refuse-source-port": PORTS,
     "--udp-rate": COUNTS + ("10000001",),
     "--udp-rate-exempt": ("", "localhost", "10.0.0.0/33", "10/8", "2001:db8::/129", "192.0.2.1/"),
-    **dict.fromkeys(("--tcp", "--udp", "--udp-gro", "--dscp", "--activated", "--quiet"), ("", "yes", "ON", "1")),
+    **dict.fromkeys(("--tcp", "--udp", "--udp-offload", "--dscp", "--activated", "--quiet"), ("", "yes", "ON", "1")),
 }
 GOOD = ("--max-connections=100", "--max-connections-per-source=100", "--accept-rate=1000000",
         "--buffer-size=4096", "--buffer-size=1M", "--buffer-memory=0", "--buffer-memory=1G",
@@ -38,7 +38,7 @@ GOOD = ("--max-connections=100", "--max-connections-per-source=100", "--accept-r
         "--keepalive=0", "--keepalive=10m", "--drain-timeout=0", "--log-connections", "-v", "-q",
         "--udp-allow-source-port=7", "--udp-refuse-source-port=0", "--udp-refuse-source-port=65535",
         "--udp-rate=0", "--udp-rate=10000000", "--udp-rate-exempt=192.0.2.1",
-        "--udp-rate-exempt=2001:db8::/32", "--udp-rate-log-only", "--udp-gro=on", "--udp-gro=off",
+        "--udp-rate-exempt=2001:db8::/32", "--udp-rate-log-only", "--udp-offload=on", "--udp-offload=off",
         "--dscp=off", "--dscp", "--tcp=on", "--verbose=off")
 
 

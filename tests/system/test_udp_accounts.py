@@ -138,11 +138,11 @@ class KernelDrops(Accounts):
     def test_single_datagrams(self):
         for gro in ("on", "off"):
             with self.subTest(gro=gro):
-                received, dropped = self.flooded(lambda peer: peer.send(b"x"), self.MUCH, f"--udp-gro={gro}")
+                received, dropped = self.flooded(lambda peer: peer.send(b"x"), self.MUCH, f"--udp-offload={gro}")
                 self.assertEqual(received + dropped, self.MUCH)
 
     def test_trains_cut_up_by_the_kernel(self):
-        received, dropped = self.flooded(lambda peer: send_train(peer, bytes(640), 10), 400, "--udp-gro=off")
+        received, dropped = self.flooded(lambda peer: send_train(peer, bytes(640), 10), 400, "--udp-offload=off")
         self.assertEqual(received + dropped, 400 * 64)
 
     def test_a_train_that_is_dropped_counts_as_one(self):

@@ -118,7 +118,7 @@ class Rate(unittest.TestCase):
         for gro in ("on", "off"):
             with self.subTest(gro=gro):
                 self.begin = time.monotonic()
-                with harness.Daemon(f"--udp-rate={RATE}", f"--udp-gro={gro}") as daemon, \
+                with harness.Daemon(f"--udp-rate={RATE}", f"--udp-offload={gro}") as daemon, \
                         client(daemon.udp, CLIENT) as peer:
                     data = payload(64 * 100)
                     send_train(peer, data, 100)

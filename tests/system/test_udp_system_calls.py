@@ -1,5 +1,6 @@
 # ctest: release refused
 """The system calls of datagrams, below strace: how few they are, and what when one is refused. Release only."""
+import contextlib
 import socket
 import unittest
 
@@ -19,9 +20,9 @@ class SystemCalls(unittest.TestCase):
     def setUp(self):
         self.server, self.client = pair()
 
-    def traced(self):
+    def traced(self, *options):
         with self.server.inside():
-            return Traced("--tcp=off", "--port=0", "--udp-rate=0")
+            return Traced("--tcp=off", "--port=0", "--udp-rate=0", *options)
 
     def peer(self, daemon):
         peer = self.client.socket(socket.AF_INET)
@@ -38,14 +39,22 @@ class SystemCalls(unittest.TestCase):
 
         return harness.wait_until(made, f"{count} calls")
 
-    def test_a_queued_burst_takes_two_beside_the_wait(self):
-        with self.traced() as traced, self.peer(traced.daemon) as peer:
+    def burst(self, n_peers, *options):
+        """The calls for 63 datagrams of 8 bytes, queued from so many peers in turn, and their replies in order."""
+        with self.traced(*options) as traced, contextlib.ExitStack() as stack:
+            peers = [stack.enter_context(self.peer(traced.daemon)) for _ in range(n_peers)]
             traced.daemon.signal(19)
-            for number in range(64):
-                peer.send(b"%d" % number)
+            for number in range(63):
+                peers[number % n_peers].send(b"%08d" % number)
             traced.daemon.signal(18)
-            self.assertEqual([peer.recv(100) for _ in range(64)], [b"%d" % number for number in range(64)])
-            self.assertEqual(self.moved(traced, 2), [("recvmmsg", "64", None), ("sendmmsg", "64", None)])
+            for number in range(63):
+                self.assertEqual(peers[number % n_peers].recv(100), b"%08d" % number)
+            return self.moved(traced, 2)
+
+    def test_a_queued_burst_takes_two_beside_the_wait_and_a_message_a_peer(self):
+        self.assertEqual(self.burst(1), [("recvmmsg", "63", None), ("sendmmsg", "1", None)])
+        self.assertEqual(self.burst(3), [("recvmmsg", "63", None), ("sendmmsg", "3", None)])
+        self.assertEqual(self.burst(1, "--udp-offload=off"), [("recvmmsg", "63", None), ("sendmmsg", "63", None)])
 
     def test_a_train_takes_two(self):
         with self.traced() as traced, self.peer(traced.daemon) as peer:

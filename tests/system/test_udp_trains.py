@@ -48,7 +48,7 @@ class Trains(unittest.TestCase):
         listens = ((), (f"--listen={SERVER}",), (f"--listen={SERVER6}",))
         for options in listens:
             for gro in ("on", "off"):
-                with self.daemon(f"--udp-gro={gro}", *options) as daemon:
+                with self.daemon(f"--udp-offload={gro}", *options) as daemon:
                     total = 0
                     for address in (SERVER, SERVER6):
                         if not options or address in options[0]:

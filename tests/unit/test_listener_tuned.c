@@ -86,9 +86,9 @@ datagram_sockets_are_tuned(void **state)
 		struct listening l;
 		int fd;
 
-		assert_int_equal(
-		        LISTEN(&l, "--tcp=off", addresses[i / 2],
-		                off ? "--udp-gro=off" : "--udp-gro=on", off ? "--dscp=off" : "-v"),
+		assert_int_equal(LISTEN(&l, "--tcp=off", addresses[i / 2],
+		                         off ? "--udp-offload=off" : "--udp-offload=on",
+		                         off ? "--dscp=off" : "-v"),
 		        0);
 		fd = l.listeners.all[0].listen_fd;
 		assert_int_equal(sockets_option(fd, IPPROTO_IP, IP_PKTINFO), 1);

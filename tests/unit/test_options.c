@@ -59,7 +59,7 @@ defaults(void **state)
 	assert_int_equal(options.udp_rate, 1000);
 	assert_int_equal(options.udp_allowed.count + options.udp_refused.count, 0);
 	assert_int_equal(options.udp_exempt.count, 0);
-	assert_true(options.tcp && options.udp && options.udp_gro && options.dscp);
+	assert_true(options.tcp && options.udp && options.udp_offload && options.dscp);
 	assert_false(options.activated || options.udp_rate_log_only || options.log_connections ||
 	             options.verbose || options.quiet);
 	assert_int_equal(options.given, 0);
@@ -160,7 +160,7 @@ switches(void **state)
 	} samples[] = {{"--tcp=off", &options.tcp, true}, {"--udp=off", &options.udp, true},
 	        {"--log-connections", &options.log_connections, false},
 	        {"--activated=on", &options.activated, false}, {"--dscp=off", &options.dscp, true},
-	        {"--udp-gro=off", &options.udp_gro, true},
+	        {"--udp-offload=off", &options.udp_offload, true},
 	        {"--udp-rate-log-only", &options.udp_rate_log_only, false},
 	        {"--verbose", &options.verbose, false}, {"-v", &options.verbose, false},
 	        {"--quiet=on", &options.quiet, false}, {"-q", &options.quiet, false}};
@@ -209,14 +209,14 @@ lists_about_datagrams(void **state)
 	        {"--udp-refuse-source-port=65536", "a whole number from 0 to 65535"},
 	        {"--udp-refuse-source-port=dns", "a whole number from 0 to 65535"},
 	        {"--udp-rate-exempt=10.0.0.0/33", "a prefix such as 192.0.2.0/24 or 2001:db8::/32"},
-	        {"--udp-gro=yes", "on or off"},
+	        {"--udp-offload=yes", "on or off"},
 	};
 
 	(void)state;
 	assert_int_equal(TRY("--udp-allow-source-port=1", "--udp-refuse-source-port=0",
 	                         "--udp-allow-source-port=65535", "--udp-refuse-source-port=65535",
 	                         "--udp-rate-exempt=10.0.0.0/8", "--udp-rate-exempt=::1",
-	                         "--udp-gro=off", "--udp-gro=on"),
+	                         "--udp-offload=off", "--udp-offload=on"),
 	        OPTIONS_READ);
 	assert_int_equal(options.udp_allowed.count, 2);
 	assert_int_equal(options.udp_allowed.ports[0], 1);
@@ -225,7 +225,7 @@ lists_about_datagrams(void **state)
 	assert_int_equal(options.udp_refused.ports[0], 0);
 	assert_int_equal(options.udp_refused.ports[1], 65535);
 	assert_int_equal(options.udp_exempt.count, 2);
-	assert_true(options.udp_gro);
+	assert_true(options.udp_offload);
 	options_free(&options);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		char expected[128];

@@ -112,9 +112,10 @@ static void
 answer(const struct udp_arrival *arrival, const char *peer, bool with_dscp)
 {
 	const struct in6_addr source = address(peer);
+	const struct udp_departure departure = udp_cmsg_departure(arrival, &source, with_dscp);
 
 	reset(NULL);
-	udp_cmsg_write_reply(&message, arrival, &source, with_dscp);
+	udp_cmsg_write_departure(&message, &departure);
 }
 
 static void
@@ -255,7 +256,7 @@ what_is_cut_short_is_not_taken(void **state)
 
 /* Queued before IP_PKTINFO was asked for. */
 static void
-an_unknown_local_address_is_the_one_that_was_hit(void **state)
+an_unknown_local_address_is_the_destination(void **state)
 {
 	struct udp_arrival arrival;
 
@@ -266,7 +267,7 @@ an_unknown_local_address_is_the_one_that_was_hit(void **state)
 }
 
 static void
-a_reply_leaves_from_where_it_was_hit(void **state)
+a_reply_leaves_from_the_local_address(void **state)
 {
 	struct udp_arrival arrival = {.destination = address("::ffff:192.0.2.1"),
 	        .local = address("::ffff:192.0.2.1"),
@@ -320,11 +321,13 @@ link_local_addresses_need_their_interface(void **state)
 static void
 without_dscp_the_sockets_own_stays(void **state)
 {
-	const struct udp_arrival arrival = {.traffic_class = 0xb8};
+	struct udp_arrival arrival = {.local = address("::ffff:192.0.2.1"), .traffic_class = 0xb8};
 
 	(void)state;
 	answer(&arrival, PEER4, false);
+	assert_non_null(told(IPPROTO_IP, IP_PKTINFO));
 	assert_null(told(IPPROTO_IP, IP_TOS));
+	arrival.local = address("2001:db8::1");
 	answer(&arrival, PEER6, false);
 	assert_null(told(IPPROTO_IPV6, IPV6_TCLASS));
 }
@@ -359,8 +362,8 @@ main(void)
 	        cmocka_unit_test_setup(the_other_familys_word_is_not_taken, reset),
 	        cmocka_unit_test_setup(what_others_asked_for_is_passed_over, reset),
 	        cmocka_unit_test_setup(what_is_cut_short_is_not_taken, reset),
-	        cmocka_unit_test_setup(an_unknown_local_address_is_the_one_that_was_hit, reset),
-	        cmocka_unit_test_setup(a_reply_leaves_from_where_it_was_hit, reset),
+	        cmocka_unit_test_setup(an_unknown_local_address_is_the_destination, reset),
+	        cmocka_unit_test_setup(a_reply_leaves_from_the_local_address, reset),
 	        cmocka_unit_test_setup(link_local_addresses_need_their_interface, reset),
 	        cmocka_unit_test_setup(without_dscp_the_sockets_own_stays, reset),
 	        cmocka_unit_test_setup(a_segment_comes_and_goes, reset),
