@@ -57,6 +57,12 @@ install_missing() {
 build() {
 	local name=$1 preset=$2
 	shift 2
+	# A cache that was made in another folder, as in a checkout that was copied, is of no use here.
+	local cache=$root/build/$name/CMakeCache.txt
+	if [[ -f $cache ]] && ! grep -qxF "CMAKE_CACHEFILE_DIR:INTERNAL=$root/build/$name" "$cache"; then
+		say "build/$name was configured in another folder: building it afresh"
+		rm -rf "${root:?}/build/$name"
+	fi
 	say "Building build/$name (preset $preset${*:+, $*})"
 	(cd "$root" && cmake --preset "$preset" -B "$root/build/$name" "$@" >/dev/null)
 	cmake --build "$root/build/$name"

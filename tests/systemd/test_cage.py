@@ -21,7 +21,7 @@ def setUpModule():
     global machine
     machine = Container(os.path.dirname(ATTEMPTS) + ":/attempts")
     unittest.addModuleCleanup(machine.stop)
-    machine.run("dpkg", "--install", "/deb/" + os.path.basename(machine.package))
+    machine.run("dpkg", "--install", machine.packages[0])
     machine.run("install", "/attempts/" + os.path.basename(ATTEMPTS), CAGED)
 
 

@@ -1,5 +1,5 @@
 # ctest: seconds=60
-"""What echod(8) and the completion say is so. (That the page has the options of --help: test_manuals.)"""
+"""What echod(8) says is so. (That the page has the options of --help: test_manuals.)"""
 import os
 import re
 import subprocess
@@ -10,12 +10,6 @@ import harness
 SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SIGNALS", "EXIT STATUS", "ENVIRONMENT", "FILES",
             "STANDARDS", "NOTES", "SECURITY", "EXAMPLES", "SEE ALSO"]  # man-pages(7)'s order
-
-
-def options():
-    """As the completion offers them, from --help: a value follows "="."""
-    text = subprocess.run([harness.ECHOD, "--help"], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"^  (?:-\w, |    )(--[a-z-]+=?)", text, re.M)
 
 
 def page():
@@ -44,25 +38,6 @@ class Page(unittest.TestCase):
                 subprocess.run(["sh", "-ec", command], check=True, stdout=subprocess.DEVNULL)
                 with open(path, encoding="ascii") as file:
                     self.assertEqual(file.read().strip(), after)
-
-
-class Completion(unittest.TestCase):
-    def complete(self, word):
-        script = ('source "$1"; COMP_WORDS=("$2" "$3"); COMP_CWORD=1; compopt() { :; }; _echod "$2"; '
-                  'printf "%s\\n" "${COMPREPLY[@]}"')
-        done = subprocess.run(
-            ["bash", "-c", script, "bash", os.path.join(SOURCES, "packaging/completions/echod"),
-             harness.ECHOD, word], capture_output=True, text=True, check=True)
-        self.assertEqual(done.stderr, "")
-        return done.stdout.split()
-
-    def test_every_option_is_completed(self):
-        self.assertGreater(len(options()), 15)
-        self.assertEqual(self.complete("--"), options())
-
-    def test_a_beginning(self):
-        self.assertEqual(self.complete("--exit"), ["--exit-idle-time="])
-        self.assertEqual(self.complete("--port=5"), [])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def setUpModule():
     global machine
     machine = Container()
     unittest.addModuleCleanup(machine.stop)
-    machine.run("/packaging/install", "/deb/" + os.path.basename(machine.package))
+    machine.run("/packaging/install", *machine.packages)
     machine.enter_network()
 
 

@@ -1,0 +1,32 @@
+# Makes the units from SOURCES in UNITS, for a daemon in CMAKE_INSTALL_SBINDIR below CMAKE_INSTALL_PREFIX; LIBRARY_PATHS
+# are what it needs besides. Each unit is made twice: for the one daemon, and as a template for several that share the
+# port. Included by CMakeLists.txt, and run at the installation.
+cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_SBINDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE
+	OUTPUT_VARIABLE SBINDIR)
+if(NOT SBINDIR MATCHES "^/[-+./0-9@A-Z_a-z~]*$")
+	message(FATAL_ERROR "${SBINDIR}: units cannot name this path; choose a prefix of letters, digits and -+./@_~")
+endif()
+
+set(INSTANCE "")
+set(FOR_INSTANCE "")
+set(AFFINITY "")
+set(REUSE_PORT "")
+set(CONFLICTS "")
+foreach(unit IN ITEMS echod.service echod.socket echod-udp.socket)
+	configure_file(${SOURCES}/${unit}.in ${UNITS}/${unit} @ONLY)
+endforeach()
+
+set(INSTANCE "@%i")
+set(FOR_INSTANCE ", instance %i")
+set(AFFINITY "# one core for each instance, by its name
+CPUAffinity=%i
+")
+set(REUSE_PORT "# the kernel spreads peers over the instances, by address and port
+ReusePort=yes
+")
+foreach(unit IN ITEMS echod.service echod.socket echod-udp.socket)
+	string(REPLACE . @. template ${unit})
+	string(REPLACE .socket "" plain ${unit})
+	set(CONFLICTS "Conflicts=${plain}.socket\n")
+	configure_file(${SOURCES}/${unit}.in ${UNITS}/${template} @ONLY)
+endforeach()
