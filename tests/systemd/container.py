@@ -19,6 +19,8 @@ import harness
 
 SOURCES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 CACHE = os.path.join(SOURCES, "build/container")
+DEB = os.path.join(SOURCES, "build/deb")
+PACKAGES = ("echod", "echod-tools")
 CLONE_NEWNET = 0x40000000  # sched.h
 SIGRTMIN_3 = signal.SIGRTMIN + 3  # systemd(1): power off
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -28,11 +30,11 @@ def output(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def package_file():
-    """The package that packaging/deb has built."""
-    found = glob.glob(os.path.join(SOURCES, "build/deb/echod_*.deb"))
+def package_file(name):
+    """The package of this name that packaging/deb has built."""
+    found = glob.glob(os.path.join(DEB, f"{name}_*.deb"))
     if len(found) != 1:
-        raise AssertionError(f"packaging/deb should have left one package: {found}")
+        raise AssertionError(f"packaging/deb should have left one package {name}: {found}")
     return found[0]
 
 
@@ -65,8 +67,8 @@ def container_packages():
 
 def root_file_system():
     """Builds it, unless it is there; returns its path."""
-    depends = output("dpkg-deb", "--field", package_file(), "Depends")
-    packages = [*container_packages(), *re.findall(r"(?:^|, )([\w.+-]+)", depends)]
+    depends = "".join(output("dpkg-deb", "--field", package_file(name), "Depends") for name in PACKAGES)
+    packages = sorted({*container_packages(), *re.findall(r"(?:^|, )([\w.+-]+)", depends, re.M)})
     key = hashlib.sha256(f"2 {suite()} {packages} {apt_sources()}".encode()).hexdigest()[:12]
     path = os.path.join(CACHE, key)
     os.makedirs(CACHE, exist_ok=True)
@@ -98,12 +100,15 @@ def die_with_the_test():
 
 
 class Container:
-    """A context manager. /deb holds the package, /packaging the project's folder of that name."""
+    """A context manager. /deb holds the packages, /packaging the project's folder of that name.
+
+    packages    the paths of echod and echod-tools in there
+    """
 
     def __init__(self, *binds):
         can_contain()
-        self.package = package_file()
-        binds = [os.path.dirname(self.package) + ":/deb", SOURCES + "/packaging:/packaging", *binds]
+        self.packages = ["/deb/" + os.path.basename(package_file(name)) for name in PACKAGES]
+        binds = [DEB + ":/deb", SOURCES + "/packaging:/packaging", *binds]
         self.log = tempfile.TemporaryFile()
         environment = dict(os.environ, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1")
         self.process = subprocess.Popen(

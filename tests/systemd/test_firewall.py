@@ -3,7 +3,6 @@
 
 The firewalls run on the container's systemd, and the peer is this process, at the other end of a veth pair.
 """
-import os
 import socket
 import unittest
 
@@ -29,7 +28,7 @@ def setUpModule():
     output("ip", "link", "set", "here", "up")
     machine.run("ip", "address", "add", THERE + "/24", "dev", "there")
     machine.run("ip", "link", "set", "there", "up")
-    machine.run("dpkg", "--install", "/deb/" + os.path.basename(machine.package))
+    machine.run("dpkg", "--install", machine.packages[0])
     machine.run("systemctl", "enable", "--now", "echod-udp.socket")
     machine.run("systemd-run", "--unit=other", "--service-type=notify", "/usr/sbin/echod", f"--port={OTHER_PORT}")
 

@@ -1,6 +1,6 @@
-# ctest: container root
+# ctest: seconds=600 container root
 """The Debian package: what it enables, upgrades without a refusal, and what it leaves behind: nothing."""
-import os
+import re
 import threading
 import unittest
 
@@ -40,17 +40,17 @@ class Package(unittest.TestCase):
         return machine.run("dpkg", *arguments)
 
     def install(self):
-        self.dpkg("--install", "/deb/" + os.path.basename(machine.package))
+        self.dpkg("--install", *machine.packages)
 
     def purged(self):
         """Removed in both steps, with nothing of it left."""
-        self.dpkg("--remove", "echod")
+        self.dpkg("--remove", "echod", "echod-tools")
         for unit in ("echod.socket", "echod-udp.socket", "echod.service"):
             self.assertNotEqual(machine.active(unit), "active")
         with self.assertRaises(ConnectionRefusedError):
             connect(PORT)
         self.assertIn("/etc/default/echod", everything())  # the administrator's, until a purge
-        self.dpkg("--purge", "echod")
+        self.dpkg("--purge", "echod", "echod-tools")
         self.assertEqual(everything() - self.before, set())
         self.assertEqual(self.before - everything(), set())
         self.assertEqual(machine.run("systemctl", "list-units", "--all", "--plain", "--no-legend",
@@ -71,10 +71,34 @@ class Package(unittest.TestCase):
         self.purged()
 
     def test_one_command_installs_and_shows_it(self):
-        said = machine.run("/packaging/install", "/deb/" + os.path.basename(machine.package)).stdout
+        said = machine.run("/packaging/install", *machine.packages).stdout
         for text in ("Hello over TCP", "Hello over UDP", "echod.service - ", "active (running)"):
             self.assertIn(text, said)
         self.assertEqual((enabled("echod.socket"), enabled("echod-udp.socket")), ("enabled", "enabled"))
+        self.purged()
+
+    def test_each_package_comes_alone(self):
+        service, tools = machine.packages
+        self.dpkg("--install", service)
+        with connect(PORT) as peer:
+            self.assertEqual(echo(peer, b"x"), b"x")
+        self.assertEqual(machine.run("sh", "-c", "command -v echod-client echod-bench", check=False).stdout, "")
+        self.purged()
+        self.dpkg("--install", tools)
+        machine.run("echod-bench", "--version")
+        self.assertFalse({path for path in everything() - self.before if "/echod" in path and "systemd" in path})
+        self.dpkg("--purge", "echod-tools")
+        self.assertEqual(everything(), self.before)
+
+    def test_what_autopkgtest_would_run(self):
+        self.dpkg("--install", *machine.packages)
+        control = machine.run("cat", "/packaging/debian/tests/control").stdout
+        tests = re.search(r"^Tests: (.*)$", control, re.M).group(1).split()
+        self.assertEqual(tests, machine.run("sh", "-c", "cd /packaging/debian/tests && ls -I control").stdout.split())
+        self.assertEqual(re.search(r"^Depends: (.*)$", control, re.M).group(1).split(", "), ["echod", "echod-tools"])
+        for test in tests:
+            # autopkgtest(1): a test that writes to stderr has failed
+            self.assertEqual(machine.run("/packaging/debian/tests/" + test).stderr, "")
         self.purged()
 
     def test_an_upgrade_under_load_refuses_nobody(self):
