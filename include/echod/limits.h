@@ -15,6 +15,9 @@
  * RLIMIT_NOFILE). */
 void limits_raise(void);
 
+/* Returns the soft limit of open files, or 0 when it is not known. */
+uint64_t limits_files(void);
+
 /*
  * Returns how many connections fit beside so many listeners: asked, or the default for asked = 0,
  * or fewer. Returns 0 and sets errno when not even one fits (EMFILE),

@@ -14,6 +14,10 @@
 /* Bytes that the buffers of datagram sockets are to have, if the system permits. */
 #define LISTENER_DATAGRAM_BUFFER (4 * 1024 * 1024)
 
+/* The socket of this name ($LISTEN_FDNAMES; systemd.socket(5), FileDescriptorName=) shows the
+ * counters and echoes nothing. */
+#define LISTENER_STATS_NAME "echod-stats.socket"
+
 struct listener {
 	int listen_fd; /* owned; -1 once closed */
 	int type;      /* SOCK_STREAM or SOCK_DGRAM */
@@ -24,6 +28,7 @@ struct listener {
 struct listeners {
 	struct listener *all; /* owned */
 	size_t count;
+	struct listener stats; /* handed over to show the counters, if its handed_over says so */
 };
 
 /*

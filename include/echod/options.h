@@ -45,6 +45,7 @@ struct options {
 	bool udp_rate_log_only, udp_offload, dscp;
 
 	bool log_connections, verbose, quiet;
+	const char *stats_socket; /* PATH as given, checked; NULL: none */
 
 	uint64_t given; /* which options were on the command line, as option_table_read() says */
 };

@@ -20,6 +20,15 @@ limits_raise(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
+uint64_t
+limits_files(void)
+{
+	struct rlimit files = {0};
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	return files.rlim_cur;
+}
+
 uint32_t
 limits_connections(uint64_t asked, size_t listeners)
 {

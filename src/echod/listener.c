@@ -28,12 +28,23 @@ listener_close(struct listener *listener)
 	listener->listen_fd = -1;
 }
 
-void
-listeners_close(struct listeners *listeners)
+/* All but the one for the counters. */
+static void
+close_echo_listeners(struct listeners *listeners)
 {
 	for (size_t i = 0; i < listeners->count; i++)
 		listener_close(&listeners->all[i]);
 	free(listeners->all);
+	listeners->all = NULL;
+	listeners->count = 0;
+}
+
+void
+listeners_close(struct listeners *listeners)
+{
+	close_echo_listeners(listeners);
+	if (listeners->stats.handed_over)
+		listener_close(&listeners->stats);
 	*listeners = (struct listeners){0};
 }
 
@@ -166,14 +177,27 @@ add(struct listeners *listeners, int fd, bool handed_over)
 	return &more[listeners->count++];
 }
 
+/* Of several the last one counts, and the others are left alone. */
+static struct listener *
+set_stats(struct listeners *listeners, int fd)
+{
+	listeners->stats = (struct listener){.listen_fd = fd, .handed_over = true};
+	return &listeners->stats;
+}
+
 static int
-take_handed_over(struct listeners *listeners, int count, const struct options *options,
-        char *problem, size_t size)
+take_handed_over(struct listeners *listeners, int count, char **names,
+        const struct options *options, char *problem, size_t size)
 {
 	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
-		struct listener *listener = add(listeners, fd, true);
+		const char *name = names[fd - SD_LISTEN_FDS_START];
+		struct listener *listener = strcmp(name, LISTENER_STATS_NAME) == 0
+		                                    ? set_stats(listeners, fd)
+		                                    : add(listeners, fd, true);
 		int error = listener ? adopt(listener, options) : -ENOMEM;
 
+		if (listener == &listeners->stats && listener->type == SOCK_DGRAM)
+			error = -EPROTOTYPE;
 		if (error) {
 			snprintf(problem, size,
 			        "file descriptor %d handed over (LISTEN_FDS=%d): %s", fd, count,
@@ -253,7 +277,7 @@ open_everywhere(struct listeners *listeners, uint16_t *port, const struct option
 	error = open_address(listeners, &any, true, port, options, problem, size);
 	if (error != -EAFNOSUPPORT && error != -EADDRNOTAVAIL)
 		return error;
-	listeners_close(listeners); /* a host without IPv6 */
+	close_echo_listeners(listeners); /* a host without IPv6 */
 	any = (struct address){.length = sizeof(any.in4), .in4 = {.sin_family = AF_INET}};
 	address_set_port(&any, (uint16_t)options->port);
 	return open_address(listeners, &any, false, port, options, problem, size);
@@ -281,35 +305,55 @@ open_all(struct listeners *listeners, uint16_t *free_port, const struct options 
 	return error;
 }
 
+static int
+take_all_handed_over(
+        struct listeners *listeners, const struct options *options, char *problem, size_t size)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(1, &names), error;
+
+	if (count < 0) {
+		snprintf(problem, size, "LISTEN_FDS or LISTEN_PID in the environment: %s",
+		        strerror(-count));
+		return count;
+	}
+	error = take_handed_over(listeners, count, names, options, problem, size);
+	if (!error && listeners->count > 0 && options_listening(options)) {
+		snprintf(problem, size, "--%s: contradicts the sockets handed over (LISTEN_FDS=%d)",
+		        options_listening(options), count);
+		error = -EUSERS;
+	}
+	if (!error && listeners->stats.handed_over && options->stats_socket) {
+		snprintf(problem, size, "--stats-socket: contradicts the one handed over (%s)",
+		        LISTENER_STATS_NAME);
+		error = -EUSERS;
+	}
+	for (int i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+	return error;
+}
+
 int
 listeners_open(
         struct listeners *listeners, const struct options *options, char *problem, size_t size)
 {
-	int handed_over = sd_listen_fds(1), error, attempts = FREE_PORT_ATTEMPTS;
+	int attempts = FREE_PORT_ATTEMPTS, error;
 	uint16_t free_port;
 
 	*listeners = (struct listeners){0};
-	if (handed_over < 0) {
-		snprintf(problem, size, "LISTEN_FDS or LISTEN_PID in the environment: %s",
-		        strerror(-handed_over));
-		return handed_over;
-	}
-	if (handed_over == 0 && options->activated) {
+	error = take_all_handed_over(listeners, options, problem, size);
+	if (error || listeners->count > 0)
+		return error;
+	if (options->activated) {
 		snprintf(problem, size,
 		        "--activated: no sockets were handed over; start a socket unit (echod.socket)");
 		return -EUSERS;
 	}
-	if (handed_over > 0 && options_listening(options)) {
-		snprintf(problem, size, "--%s: contradicts the sockets handed over (LISTEN_FDS=%d)",
-		        options_listening(options), handed_over);
-		return -EUSERS;
-	}
-	if (handed_over > 0)
-		return take_handed_over(listeners, handed_over, options, problem, size);
 	/* A port that TCP finds free may be in use over UDP: then another one is tried. */
 	do {
 		free_port = 0;
-		listeners_close(listeners);
+		close_echo_listeners(listeners);
 		error = open_all(listeners, &free_port, options, problem, size);
 	} while (error == -EADDRINUSE && free_port != 0 && --attempts > 0);
 	return error;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #define DAY_MS          UINT64_C(86400000)
 #define DIGITS(number)  #number
@@ -76,6 +77,16 @@ add_exempt(void *into, const char *text)
 	list->prefixes = more;
 	list->prefixes[list->count++] = prefix;
 	return 0;
+}
+
+static int
+set_stats_socket(void *into, const char *text)
+{
+	struct options *options = into;
+	size_t length = strlen(text);
+
+	options->stats_socket = text;
+	return length > 0 && length < sizeof((struct sockaddr_un){0}.sun_path) ? 0 : -EINVAL;
 }
 
 #define OFFSET(field)    .offset = offsetof(struct options, field)
@@ -188,6 +199,12 @@ static const struct option_spec specs[] = {
         {.name = "log-connections",
                 SWITCH(log_connections),
                 .help = "a line for each connection that ends"},
+        {.name = "stats-socket",
+                .kind = OPTION_CALL,
+                .argument = "PATH",
+                .call = set_stats_socket,
+                .expects = "a path of 1 to 107 bytes",
+                .help = "show the counters, as text, to clients that connect here"},
         {.name = "verbose", .letter = 'v', SWITCH(verbose), .help = "log more"},
         {.name = "quiet",
                 .letter = 'q',

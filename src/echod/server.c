@@ -2,11 +2,13 @@
 
 #include "echod/acceptor.h"
 #include "echod/connection.h"
+#include "echod/limits.h"
 #include "echod/log.h"
 #include "echod/loop.h"
 #include "echod/service.h"
 #include "echod/signals.h"
 #include "echod/stats.h"
+#include "echod/stats_socket.h"
 #include "echod/sweep.h"
 #include "echod/udp.h"
 
@@ -25,7 +27,8 @@ struct server {
 	struct udp *udp;
 	struct sweep *sweep;
 	struct service *service;
-	uint64_t drain_ms;
+	struct stats_socket *stats_socket; /* NULL: none */
+	uint64_t drain_ms, own_files;      /* descriptors open beside the connections */
 	bool draining, failed;
 };
 
@@ -89,14 +92,30 @@ server_on_idle(void *owner)
 	ev_break(server->loop, EVBREAK_ALL);
 }
 
+/* Asks for what is not counted as it happens. */
+static void
+update_stats(struct server *server)
+{
+	struct stats *stats = &server->stats;
+
+	stats->rings_lent = connections_rings_lent(server->connections);
+	stats->files_open = server->own_files + stats->tcp_open;
+	stats->log_lost = log_lost();
+	udp_update_stats(server->udp);
+}
+
+static void
+server_on_stats_read(void *owner)
+{
+	update_stats(owner);
+}
+
 static void
 log_stats(struct server *server)
 {
 	char text[STATS_TEXT_SIZE];
 
-	server->stats.rings_lent = connections_rings_lent(server->connections);
-	server->stats.log_lost = log_lost();
-	udp_update_stats(server->udp);
+	update_stats(server);
 	log_line(LOG_NOTICE, "STATS: %s", stats_format(&server->stats, text, sizeof(text)));
 }
 
@@ -222,6 +241,25 @@ make_udp(struct server *server, const struct options *options, struct listeners 
 	return server->udp;
 }
 
+static bool
+make_stats_socket(
+        struct server *server, const struct options *options, const struct listeners *listeners)
+{
+	const struct stats_socket_config config = {
+	        .loop = server->loop,
+	        .listen_fd = listeners->stats.handed_over ? listeners->stats.listen_fd : -1,
+	        .path = options->stats_socket,
+	        .stats = &server->stats,
+	        .on_read = server_on_stats_read,
+	        .owner = server,
+	};
+
+	if (config.listen_fd < 0 && !config.path)
+		return true;
+	server->stats_socket = stats_socket_new(&config);
+	return server->stats_socket;
+}
+
 /* Returns NULL, or the name of the part that could not be made; errno says why. */
 static const char *
 make_parts(struct server *server, const struct options *options, struct listeners *listeners,
@@ -240,11 +278,18 @@ make_parts(struct server *server, const struct options *options, struct listener
 		return "service manager";
 	if (!make_udp(server, options, listeners))
 		return "memory for datagrams";
+	if (!make_stats_socket(server, options, listeners))
+		return "stats socket";
 	error = open_signals(server);
 	if (error) {
 		errno = -error;
 		return "signals";
 	}
+	/* The last descriptor that the start opens is the lowest free one. */
+	server->own_files = (uint64_t)server->signals.watcher.fd + 1;
+	server->stats.tcp_limit = limit;
+	server->stats.files_limit = limits_files();
+	server->stats.start_time_s = (uint64_t)ev_now(server->loop);
 	return NULL;
 }
 
@@ -277,6 +322,7 @@ server_free(struct server *server)
 	sweep_free(server->sweep);
 	service_free(server->service);
 	udp_free(server->udp);
+	stats_socket_free(server->stats_socket);
 	signals_close(&server->signals);
 	if (server->loop)
 		ev_loop_destroy(server->loop);

@@ -4,13 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
+static const struct row {
 	const char *name;
 	size_t offset;
+	const char *family, *type, *label, *help;
 } table[] = {
-#define STATS_ROW(name, meaning) {#name, offsetof(struct stats, name)},
+#define STATS_ROW(name, ...) {#name, offsetof(struct stats, name), __VA_ARGS__},
         STATS_TABLE(STATS_ROW)
 #undef STATS_ROW
+};
+
+enum {
+	N_ROWS = sizeof(table) / sizeof(table[0]),
 };
 
 static uint64_t
@@ -28,7 +33,7 @@ stats_format(const struct stats *stats, char *text, size_t size)
 	size_t length = 0;
 
 	text[0] = '\0';
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]) && length < size; i++) {
+	for (size_t i = 0; i < N_ROWS && length < size; i++) {
 		length += (size_t)snprintf(text + length, size - length, "%s%s=%llu", i ? " " : "",
 		        table[i].name, (unsigned long long)value_of(stats, i));
 	}
@@ -62,7 +67,7 @@ stats_summary(const struct stats *stats, char *text, size_t size)
 	uint64_t refused = 0;
 	char echoed[32];
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+	for (size_t i = 0; i < N_ROWS; i++)
 		if (strncmp(table[i].name, refused_prefix, sizeof(refused_prefix) - 1) == 0)
 			refused += value_of(stats, i);
 	snprintf(text, size, "%llu connection%s, %s echoed, %llu datagram%s refused",
@@ -71,6 +76,47 @@ stats_summary(const struct stats *stats, char *text, size_t size)
 	                stats->tcp_sent_bytes + stats->udp_answered_bytes, echoed, sizeof(echoed)),
 	        (unsigned long long)refused, refused == 1 ? "" : "s");
 	return text;
+}
+
+/* The first row from this one on that belongs to the family; N_ROWS if there is none. */
+static size_t
+find_row(const char *family, size_t row)
+{
+	while (row < N_ROWS && strcmp(table[row].family, family) != 0)
+		row++;
+	return row;
+}
+
+static int
+write_sample(const struct stats *stats, size_t row, char *text, size_t size)
+{
+	const char *label = table[row].label;
+
+	return snprintf(text, size, "%s%s%s%s %llu\n", table[row].family, *label ? "{" : "", label,
+	        *label ? "}" : "", (unsigned long long)value_of(stats, row));
+}
+
+size_t
+stats_exposition(const struct stats *stats, char text[STATS_EXPOSITION_SIZE])
+{
+	const size_t size = STATS_EXPOSITION_SIZE;
+	size_t length = (size_t)snprintf(text, size,
+	        "# HELP echod_build_info The version of the daemon, as a label\n"
+	        "# TYPE echod_build_info gauge\n"
+	        "echod_build_info{version=\"" ECHOD_VERSION "\"} 1\n");
+
+	for (size_t first = 0; first < N_ROWS; first++) {
+		const char *family = table[first].family, *help = table[first].help;
+
+		if (find_row(family, 0) < first)
+			continue;
+		length += (size_t)snprintf(text + length, size - length,
+		        "# HELP %s %.*s\n# TYPE %s %s\n", family, (int)strcspn(help, ":"), help,
+		        family, table[first].type);
+		for (size_t row = first; row < N_ROWS; row = find_row(family, row + 1))
+			length += (size_t)write_sample(stats, row, text + length, size - length);
+	}
+	return length;
 }
 
 void

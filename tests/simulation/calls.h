@@ -33,4 +33,10 @@ bool calls_simulated(void);
 /* A signal is sent to the daemon. */
 void calls_signal(int number);
 
+/* A new socket becomes what its type says. */
+void calls_settle(int fd, int family, int type, bool handed_over);
+
+/* accept4(2) on the stats socket: first the descriptor, then the client, so that none is lost. */
+int calls_accept_stats(int fd);
+
 #endif

@@ -8,6 +8,7 @@
 #include "oracle.h"
 #include "random.h"
 #include "scenario.h"
+#include "stats_clients.h"
 #include "trace.h"
 
 #include "echod/udp_filter.h"
@@ -90,6 +91,8 @@ WRAP(int, epoll_ctl, int epoll_fd, int operation, int fd, struct epoll_event *ev
 	/* without signals the daemon ends: tests/system/test_torture.py */
 	if (operation == EPOLL_CTL_ADD && file->kind != FILE_SIGNALS)
 		error = -fault(CALL_EPOLL_ADD);
+	if (error && file->kind == FILE_STATS)
+		stats_clients_on_failure();
 	if (error)
 		oracle_on_epoll_error(file->kind == FILE_STREAM ? file->stream : NULL, -error);
 	else

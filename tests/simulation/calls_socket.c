@@ -7,6 +7,7 @@
 #include "oracle.h"
 #include "random.h"
 #include "scenario.h"
+#include "stats_clients.h"
 #include "stream.h"
 #include "trace.h"
 #include "waiting.h"
@@ -34,13 +35,14 @@ disturbed(void)
 	return scenario_now();
 }
 
-/* A socket becomes what its type says. */
-static void
-settle_kind(int fd, int family, int type, bool handed_over)
+void
+calls_settle(int fd, int family, int type, bool handed_over)
 {
 	struct file *file = files_any(fd, "socket");
 
-	if (type == SOCK_DGRAM) {
+	if (family == AF_UNIX) {
+		file->kind = type == SOCK_DGRAM ? FILE_NOTIFY : FILE_STATS;
+	} else if (type == SOCK_DGRAM) {
 		file->kind = FILE_UDP;
 		file->udp = datagrams_new(fd, family);
 	} else {
@@ -55,43 +57,24 @@ WRAP(int, socket, int family, int type, int protocol)
 
 	/* what is told to the service manager says of each message that it may not wait */
 	expect(protocol == 0 && (type & SOCK_CLOEXEC) &&
-	                (type & SOCK_NONBLOCK || family == AF_UNIX),
+	                (type & SOCK_NONBLOCK || (family == AF_UNIX && type & SOCK_DGRAM)),
 	        "socket of type %x, protocol %d", (unsigned)type, protocol);
 	if (fd == 0 && family == AF_INET6 && disturbed()->ipv4_only)
 		fd = -EAFNOSUPPORT;
 	if (fd == 0)
-		fd = files_open(family == AF_UNIX ? FILE_NOTIFY : FILE_SOCKET);
-	if (fd > 0 && family != AF_UNIX)
-		settle_kind(fd, family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), false);
+		fd = files_open(FILE_SOCKET);
+	if (fd > 0)
+		calls_settle(fd, family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), false);
 	trace("socket", family, type, fd);
 	return (int)answer(fd);
-}
-
-/* Sockets that systemd hands over: makes them, and says how many there are. */
-static int
-hand_over(const struct handed_over *sockets)
-{
-	for (int i = 0; i < sockets->n; i++) {
-		int fd = files_open(FILE_SOCKET);
-
-		settle_kind(fd, sockets->families[i], sockets->types[i], true);
-		if (sockets->types[i] == SOCK_STREAM && !sockets->bad)
-			waiting_listen(files_any(fd, "LISTEN_FDS")->waiting, SOMAXCONN);
-	}
-	return sockets->n;
-}
-
-WRAP(int, sd_listen_fds, int unset)
-{
-	expect(unset, "LISTEN_FDS stays for children");
-	return hand_over(&scenario_now()->handed_over);
 }
 
 WRAP(int, bind, int fd, const struct sockaddr *address, socklen_t length)
 {
 	int error = -fault(CALL_BIND);
 
-	files_any(fd, "bind");
+	if (files_any(fd, "bind")->kind == FILE_STATS && !error)
+		error = stats_clients_bind(address, length);
 	trace("bind", fd, address->sa_family, (int64_t)length + error);
 	return (int)answer(error);
 }
@@ -100,7 +83,9 @@ WRAP(int, listen, int fd, int backlog)
 {
 	int error = -fault(CALL_LISTEN);
 
-	if (error == 0)
+	if (error == 0 && files_any(fd, "listen")->kind == FILE_STATS)
+		stats_clients_listen(fd);
+	else if (error == 0)
 		waiting_listen(files_get(fd, FILE_LISTENER, "listen")->waiting, (uint32_t)backlog);
 	trace("listen", fd, backlog, error);
 	return (int)answer(error);
@@ -157,7 +142,8 @@ WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *lengt
 	if (name == SO_TYPE)
 		result = file->kind == FILE_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	else if (name == SO_ACCEPTCONN)
-		result = file->kind == FILE_LISTENER && file->waiting->listening;
+		result = file->kind == FILE_STATS ||
+		         (file->kind == FILE_LISTENER && file->waiting->listening);
 	memcpy(value, &result, sizeof(result));
 	trace("getsockopt", fd, name, result);
 	return 0;
@@ -171,6 +157,11 @@ WRAP(int, getsockname, int fd, struct sockaddr *name, socklen_t *length)
 
 	if (error)
 		return (int)answer(error);
+	if (file->kind == FILE_STATS) {
+		name->sa_family = AF_UNIX;
+		*length = sizeof(name->sa_family);
+		return 0;
+	}
 	if ((file->kind == FILE_UDP ? datagrams_family(file->udp) : file->waiting->family) ==
 	        AF_INET)
 		address = (struct address){
@@ -197,12 +188,15 @@ WRAP(int, fcntl, int fd, int command, ...)
 
 WRAP(int, accept4, int fd, struct sockaddr *name, socklen_t *length, int flags)
 {
-	struct waiting *waiting = files_get(fd, FILE_LISTENER, "accept4")->waiting;
+	struct waiting *waiting;
 	struct stream *stream;
 	int peer_fd;
 
 	scenario_interlude();
 	expect(flags == (SOCK_NONBLOCK | SOCK_CLOEXEC), "accept4 with flags %x", (unsigned)flags);
+	if (files_any(fd, "accept4")->kind == FILE_STATS)
+		return calls_accept_stats(fd);
+	waiting = files_get(fd, FILE_LISTENER, "accept4")->waiting;
 	oracle_on_accept_call();
 	peer_fd = -fault(CALL_ACCEPT);
 	if (peer_fd == 0 && waiting->count == 0)
@@ -245,10 +239,16 @@ WRAP(ssize_t, recv, int fd, void *buffer, size_t size, int flags)
 
 WRAP(ssize_t, send, int fd, const void *buffer, size_t size, int flags)
 {
-	struct stream *stream = files_get(fd, FILE_STREAM, "send")->stream;
+	struct stream *stream;
 	ssize_t result;
 
 	scenario_interlude();
+	if (files_any(fd, "send")->kind == FILE_STATS_CLIENT) {
+		result = stats_clients_send(buffer, size, flags);
+		trace("send", fd, (int64_t)size, result);
+		return answer(result);
+	}
+	stream = files_get(fd, FILE_STREAM, "send")->stream;
 	result = stream_send(stream, buffer, size, flags);
 	if (result != -EAGAIN)
 		oracle_on_progress();
@@ -325,6 +325,12 @@ close_file(struct file *file)
 		break;
 	case FILE_EPOLL:
 		epoll_forget();
+		break;
+	case FILE_STATS:
+		stats_clients_close();
+		break;
+	case FILE_STATS_CLIENT:
+		stats_clients_on_close();
 		break;
 	case FILE_NONE:
 	case FILE_STANDARD:

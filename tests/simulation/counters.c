@@ -6,6 +6,7 @@
 
 #include "echod/connection.h"
 #include "echod/log.h"
+#include "echod/stats.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,10 +178,9 @@ check_datagrams(const char *stats)
 	        "the counters of datagrams do not add up");
 }
 
-void
-counters_check(const char *stats)
+static void
+check_all(const char *stats)
 {
-	state.seen++;
 	check(stats, "tcp_open", oracle_open());
 	check(stats, "tcp_accepted", state.accepted);
 	check(stats, "tcp_refused_source", state.refused);
@@ -191,4 +191,39 @@ counters_check(const char *stats)
 	check_connections(stats);
 	check_reasons(stats);
 	check_datagrams(stats);
+}
+
+void
+counters_check(const char *stats)
+{
+	state.seen++;
+	check_all(stats);
+}
+
+/* Appends a sample as STATS lines show it. */
+static void
+add_sample(const char *text, const char *series, const char *name, char *stats, size_t size)
+{
+	const char *sample = strstr(text, series);
+	size_t length = strlen(stats);
+
+	expect(sample, "the stats socket does not show %s", series + 1);
+	snprintf(stats + length, size - length, " %s=%llu", name,
+	        strtoull(sample + strlen(series), NULL, 10));
+}
+
+void
+counters_check_exposition(const char *text, size_t size)
+{
+	char whole[STATS_EXPOSITION_SIZE], stats[STATS_TEXT_SIZE] = "";
+
+	expect(size < sizeof(whole) && text[size - 1] == '\n', "a text of %zu bytes", size);
+	memcpy(whole, text, size);
+	whole[size] = '\0';
+#define ADD(name, family, type, label, help)                                                       \
+	add_sample(whole, sizeof(label) > 1 ? "\n" family "{" label "} " : "\n" family " ", #name, \
+	        stats, sizeof(stats));
+	STATS_TABLE(ADD)
+#undef ADD
+	check_all(stats);
 }

@@ -6,6 +6,7 @@
 #define ECHOD_SIMULATION_COUNTERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 void counters_begin(void);
@@ -23,6 +24,9 @@ void counters_on_log_lost(void);
 
 /* Checks a STATS line. */
 void counters_check(const char *stats);
+
+/* Checks the text in Prometheus' format. */
+void counters_check_exposition(const char *text, size_t size);
 
 /* How many lines have been checked. */
 uint32_t counters_seen(void);

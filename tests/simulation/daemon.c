@@ -11,6 +11,7 @@
 #include "notify.h"
 #include "peers.h"
 #include "scenario.h"
+#include "stats_clients.h"
 #include "trace.h"
 #include "waiting.h"
 
@@ -33,6 +34,7 @@ make_world(uint64_t seed)
 	waiting_begin();
 	datagrams_begin();
 	notify_begin(&s->notify);
+	stats_clients_begin(&s->stats);
 	peers_begin(s->peers, s->connections);
 }
 
@@ -46,7 +48,8 @@ serve(const struct options *options, struct listeners *listeners)
 	scenario_serving(options, limit);
 	server = server_new(options, listeners, limit);
 	if (!server) {
-		expect(scenario_now()->setup, "the daemon does not start: %s", strerror(errno));
+		expect(scenario_now()->setup || scenario_now()->stats.path >= PATH_OTHER,
+		        "the daemon does not start: %s", strerror(errno));
 		return;
 	}
 	expect(server_run(server), "the daemon gives up");
@@ -90,6 +93,7 @@ daemon_run(uint64_t seed)
 	log_set_threshold(options.quiet ? LOG_NOTICE : options.verbose ? LOG_DEBUG : LOG_INFO);
 	left = listen_and_serve(&options);
 	options_free(&options);
+	stats_clients_end();
 	calls_end();
 	expect(files_count() <= (uint32_t)left, "%u descriptors are left open", files_count());
 	expect(memory_allocations() == allocations, "%lld allocations are not freed",

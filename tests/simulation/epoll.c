@@ -2,6 +2,7 @@
 
 #include "datagrams.h"
 #include "random.h"
+#include "stats_clients.h"
 #include "stream.h"
 #include "trace.h"
 #include "waiting.h"
@@ -89,6 +90,8 @@ readiness(const struct file *file)
 		return file->pending ? EPOLLIN : 0;
 	case FILE_LISTENER:
 		return waiting_readiness(file->waiting);
+	case FILE_STATS:
+		return stats_clients_readiness();
 	case FILE_UDP:
 		return datagrams_readiness(file->udp);
 	case FILE_STREAM:
@@ -98,6 +101,7 @@ readiness(const struct file *file)
 	case FILE_SOCKET:
 	case FILE_EPOLL:
 	case FILE_NOTIFY:
+	case FILE_STATS_CLIENT:
 		break;
 	}
 	fail("epoll watches a file of kind %d", (int)file->kind);

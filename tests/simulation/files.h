@@ -17,6 +17,8 @@ enum file_kind {
 	FILE_LISTENER,
 	FILE_UDP,
 	FILE_NOTIFY, /* to the service manager */
+	FILE_STATS,  /* shows the counters */
+	FILE_STATS_CLIENT,
 	FILE_STREAM,
 };
 

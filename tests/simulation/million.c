@@ -19,6 +19,7 @@
 #include "oracle.h"
 #include "random.h"
 #include "scenario.h"
+#include "stats_clients.h"
 #include "stream.h"
 #include "trace.h"
 #include "waiting.h"
@@ -209,6 +210,13 @@ counters_on_log_lost(void)
 {
 }
 
+void
+counters_check_exposition(const char *text, size_t size)
+{
+	(void)text;
+	(void)size;
+}
+
 static void
 make_world(void)
 {
@@ -223,6 +231,7 @@ make_world(void)
 	epoll_begin();
 	waiting_begin();
 	datagrams_begin();
+	stats_clients_begin(&state.scenario.stats);
 	stream_make_bytes();
 }
 

@@ -80,7 +80,7 @@ make_up_handed_over(struct handed_over *sockets)
 {
 	bool has_datagrams = false;
 
-	sockets->n = 1 + (int)random_below(HANDED_OVER_MOST);
+	sockets->n = 1 + (int)random_below(3);
 	for (int i = 0; i < sockets->n; i++) {
 		bool datagrams = !has_datagrams && (i == 2 || random_one_in(2));
 
@@ -88,6 +88,18 @@ make_up_handed_over(struct handed_over *sockets)
 		sockets->types[i] = datagrams ? SOCK_DGRAM : SOCK_STREAM;
 		sockets->families[i] = random_one_in(4) ? AF_INET : AF_INET6;
 		sockets->bad |= !datagrams && random_one_in(64);
+	}
+}
+
+static void
+make_up_stats_clients(struct scenario *s)
+{
+	s->stats = stats_clients_at_random();
+	if (random_one_in(2)) {
+		argue("--stats-socket=%s", STATS_CLIENTS_PATH);
+	} else if (s->handed_over.n > 0) {
+		s->handed_over.families[s->handed_over.n] = AF_UNIX;
+		s->handed_over.types[s->handed_over.n++] = SOCK_STREAM;
 	}
 }
 
@@ -185,6 +197,7 @@ scenario_begin(uint64_t seed)
 	s->ipv4_only = random_one_in(8);
 	if (!s->ipv4_only && random_one_in(4))
 		make_up_handed_over(&s->handed_over);
+	make_up_stats_clients(s);
 	if (random_one_in(2))
 		make_up_service_manager(&s->notify);
 	if (random_one_in(s->handed_over.n > 0 ? 2 : 64))
@@ -370,6 +383,7 @@ scenario_wait(struct epoll_event *events, int most, int timeout_ms)
 
 	oracle_on_turn(state.phase != STORM);
 	notify_on_turn();
+	stats_clients_on_turn();
 	clock_next_turn();
 	clock_advance(random_below(2 * state.scenario.tempo_ns));
 	for (;;) {

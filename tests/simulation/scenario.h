@@ -7,6 +7,7 @@
 #define ECHOD_SIMULATION_SCENARIO_H
 
 #include "notify.h"
+#include "stats_clients.h"
 
 #include "echod/options.h"
 
@@ -16,13 +17,13 @@
 
 enum {
 	SCENARIO_ARGUMENTS = 32,
-	HANDED_OVER_MOST = 3,
+	HANDED_OVER_MOST = 4,
 };
 
 /* Sockets that systemd hands over. */
 struct handed_over {
-	int n; /* 0: the daemon opens its own */
-	int types[HANDED_OVER_MOST], families[HANDED_OVER_MOST];
+	int n;                                                   /* 0: the daemon opens its own */
+	int types[HANDED_OVER_MOST], families[HANDED_OVER_MOST]; /* AF_UNIX: the stats socket */
 	bool bad; /* there is one that nobody can connect to */
 };
 
@@ -36,6 +37,7 @@ struct scenario {
 	bool ipv4_only;
 	struct handed_over handed_over;
 	struct notify notify;
+	struct stats_clients stats;
 	uint32_t files; /* open files permitted */
 
 	/* the weather */

@@ -12,7 +12,7 @@ SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 FLOORS = (
     ("main",),
     ("server",),
-    ("acceptor", "udp"),
+    ("acceptor", "stats_socket", "udp"),
     ("sweep",),
     ("connection", "udp_filter", "udp_replies"),
     ("echo", "gate", "source_limit", "source_tokens", "udp_requests"),

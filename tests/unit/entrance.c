@@ -74,7 +74,7 @@ open_up(const struct setting *setting)
 	connections.loop = config.loop = entrance.loop;
 	config.connections = entrance.connections = connections_new(&connections);
 	assert_non_null(entrance.connections);
-	listeners = (struct listeners){scripted.listeners, count};
+	listeners = (struct listeners){.all = scripted.listeners, .count = count};
 	entrance.acceptor = acceptor_new(&config, &listeners);
 	assert_non_null(entrance.acceptor);
 }

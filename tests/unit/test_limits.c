@@ -112,9 +112,11 @@ without_a_limit_known_there_is_no_room(void **state)
 	limits_raise();
 	assert_int_equal(limits_connections(5, 2), 0);
 	assert_int_equal(errno, EPERM);
+	assert_int_equal(limits_files(), 0);
 	unknown = 0;
 	assert_int_equal(files.rlim_cur, 1024);
 	files = (struct rlimit){32, 32};
+	assert_int_equal(limits_files(), 32);
 	errno = 0;
 	assert_int_equal(limits_connections(5, 2), 0);
 	assert_int_equal(errno, EMFILE);

@@ -234,13 +234,58 @@ options_that_contradict_are_refused(void **state)
 		HAND_OVER(stream(AF_INET, true), datagram(AF_INET));
 		assert_int_equal(LISTEN(&l, samples[i].option), -EUSERS);
 		assert_string_equal(l.problem, samples[i].problem);
-		sockets_end(&l);
+		end(&l);
 	}
 	sockets_reset();
 	assert_int_equal(LISTEN(&l, "--activated"), -EUSERS);
 	assert_memory_equal(l.problem, "--activated: no sockets were handed over", 40);
 	assert_int_equal(l.listeners.count, 0);
 	sockets_end(&l);
+}
+
+/* It is no socket to serve echoes on: neither for --activated, nor instead of our own. */
+static void
+the_stats_socket_is_told_by_its_name(void **state)
+{
+	struct listening l;
+
+	(void)state;
+	HAND_OVER(stream(AF_INET, true), local(SOCK_STREAM), datagram(AF_INET));
+	setenv("LISTEN_FDNAMES", "echod.socket:echod-stats.socket:echod-udp.socket", 1);
+	assert_int_equal(LISTEN(&l, "--activated"), 0);
+	assert_int_equal(l.listeners.count, 2);
+	assert_int_equal(l.listeners.all[1].listen_fd, FIRST + 2);
+	assert_true(l.listeners.stats.handed_over);
+	assert_int_equal(l.listeners.stats.listen_fd, FIRST + 1);
+	assert_true(fcntl(FIRST + 1, F_GETFL) & O_NONBLOCK);
+	assert_null(getenv("LISTEN_FDNAMES"));
+	sockets_end(&l);
+	assert_int_equal(fcntl(FIRST + 1, F_GETFD), -1);
+	reserve(NULL);
+
+	HAND_OVER(local(SOCK_STREAM));
+	setenv("LISTEN_FDNAMES", "echod-stats.socket", 1);
+	assert_int_equal(LISTEN(&l, "--activated"), -EUSERS);
+	assert_memory_equal(l.problem, "--activated: no sockets were handed over", 40);
+	end(&l);
+	HAND_OVER(local(SOCK_STREAM));
+	setenv("LISTEN_FDNAMES", "echod-stats.socket", 1);
+	assert_int_equal(LISTEN(&l, "--listen=127.0.0.1:0"), 0);
+	assert_int_equal(l.listeners.count, 2);
+	assert_false(l.listeners.all[0].handed_over);
+	assert_true(l.listeners.stats.handed_over);
+	end(&l);
+
+	HAND_OVER(local(SOCK_STREAM));
+	setenv("LISTEN_FDNAMES", "echod-stats.socket", 1);
+	assert_int_equal(LISTEN(&l, "--port=0", "--stats-socket=/run/echod/stats"), -EUSERS);
+	assert_string_equal(
+	        l.problem, "--stats-socket: contradicts the one handed over (echod-stats.socket)");
+	end(&l);
+	HAND_OVER(local(SOCK_DGRAM));
+	setenv("LISTEN_FDNAMES", "echod-stats.socket", 1);
+	assert_int_equal(LISTEN(&l, "-v"), -EPROTOTYPE);
+	end(&l);
 }
 
 /* A ReceiveBuffer= of the unit is the administrator's word, unless there is the privilege (and the
@@ -327,6 +372,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup(sockets_are_what_they_are, sockets_setup),
+	        cmocka_unit_test_setup(the_stats_socket_is_told_by_its_name, sockets_setup),
 	        cmocka_unit_test_setup(what_cannot_be_served_is_refused, sockets_setup),
 	        cmocka_unit_test_setup(what_systemd_says_must_make_sense, sockets_setup),
 	        cmocka_unit_test_setup(what_is_another_process_s_is_not_ours, sockets_setup),

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY_MS UINT64_C(86400000)
+#define DAY_MS   UINT64_C(86400000)
+#define EIGHTEEN "/23456789012345678" /* bytes of a path */
 
 static struct options options;
 static char problem[512];
@@ -210,13 +211,17 @@ lists_about_datagrams(void **state)
 	        {"--udp-refuse-source-port=dns", "a whole number from 0 to 65535"},
 	        {"--udp-rate-exempt=10.0.0.0/33", "a prefix such as 192.0.2.0/24 or 2001:db8::/32"},
 	        {"--udp-offload=yes", "on or off"},
+	        {"--stats-socket=", "a path of 1 to 107 bytes"},
+	        {"--stats-socket=" EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN,
+	                "a path of 1 to 107 bytes"},
 	};
 
 	(void)state;
-	assert_int_equal(TRY("--udp-allow-source-port=1", "--udp-refuse-source-port=0",
-	                         "--udp-allow-source-port=65535", "--udp-refuse-source-port=65535",
-	                         "--udp-rate-exempt=10.0.0.0/8", "--udp-rate-exempt=::1",
-	                         "--udp-offload=off", "--udp-offload=on"),
+	assert_int_equal(
+	        TRY("--udp-allow-source-port=1", "--udp-refuse-source-port=0",
+	                "--udp-allow-source-port=65535", "--udp-refuse-source-port=65535",
+	                "--udp-rate-exempt=10.0.0.0/8", "--udp-rate-exempt=::1",
+	                "--udp-offload=off", "--udp-offload=on", "--stats-socket=run/stats"),
 	        OPTIONS_READ);
 	assert_int_equal(options.udp_allowed.count, 2);
 	assert_int_equal(options.udp_allowed.ports[0], 1);
@@ -226,9 +231,10 @@ lists_about_datagrams(void **state)
 	assert_int_equal(options.udp_refused.ports[1], 65535);
 	assert_int_equal(options.udp_exempt.count, 2);
 	assert_true(options.udp_offload);
+	assert_string_equal(options.stats_socket, "run/stats");
 	options_free(&options);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-		char expected[128];
+		char expected[192];
 
 		snprintf(expected, sizeof(expected), "%s: must be %s", wrong[i].argument,
 		        wrong[i].expected);

@@ -14,9 +14,9 @@ names_and_values_in_the_order_of_the_table(void **state)
 	unsigned long long value = 1000;
 
 	(void)state;
-#define FILL(name, meaning) stats.name = value++;
+#define FILL(name, ...) stats.name = value++;
 	STATS_TABLE(FILL)
-#define EXPECT(name, meaning)                                                                      \
+#define EXPECT(name, ...)                                                                          \
 	snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "%s%s=%llu",    \
 	        value > 1000 ? " " : "", #name, value);                                            \
 	value++;
@@ -24,7 +24,7 @@ names_and_values_in_the_order_of_the_table(void **state)
 	STATS_TABLE(EXPECT)
 	assert_ptr_equal(stats_format(&stats, text, sizeof(text)), text);
 	assert_string_equal(text, expected);
-	assert_memory_equal(text, "tcp_open=1000 tcp_accepted=1001 ", 32);
+	assert_memory_equal(text, "tcp_open=1000 tcp_limit=1001 tcp_accepted=1002 ", 47);
 }
 
 static void
@@ -93,6 +93,70 @@ refused_replies_by_errno(void **state)
 	}
 }
 
+/* Returns how many lines of the text begin like this. */
+static size_t
+lines_beginning(const char *text, const char *beginning)
+{
+	size_t count = 0;
+
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1)
+		count += strncmp(line, beginning, strlen(beginning)) == 0;
+	return count;
+}
+
+static void
+families_are_exposed_as_a_whole(void **state)
+{
+	static const char head[] = "# HELP echod_build_info The version of the daemon, as a label\n"
+	                           "# TYPE echod_build_info gauge\n"
+	                           "echod_build_info{version=\"" ECHOD_VERSION "\"} 1\n"
+	                           "# HELP echod_connections Connections open now\n"
+	                           "# TYPE echod_connections gauge\n"
+	                           "echod_connections 1000\n";
+	/* one after the other, although the table has others between them */
+	static const char bytes[] = "# HELP echod_received_bytes_total Bytes received\n"
+	                            "# TYPE echod_received_bytes_total counter\n"
+	                            "echod_received_bytes_total{protocol=\"tcp\"} 1006\n"
+	                            "echod_received_bytes_total{protocol=\"udp\"} 1019\n"
+	                            "# HELP echod_sent_bytes_total Bytes sent back\n";
+	char text[STATS_EXPOSITION_SIZE];
+	struct stats stats;
+	unsigned long long value = 1000;
+	size_t rows = 0, length;
+
+	(void)state;
+	STATS_TABLE(FILL)
+	length = stats_exposition(&stats, text);
+	assert_int_equal(length, strlen(text));
+	assert_memory_equal(text, head, strlen(head));
+	assert_non_null(strstr(text, bytes));
+#define EXPOSE(name, family, type, label, help)                                                    \
+	assert_int_equal(lines_beginning(text, "# TYPE " family " " type "\n"), 1);                \
+	assert_int_equal(lines_beginning(text, "# HELP " family " "), 1);                          \
+	assert_true(strcmp(type, "gauge") == 0 || strcmp(type, "counter") == 0);                   \
+	assert_int_equal(strcmp(type, "counter") == 0,                                             \
+	        strcmp(family + strlen(family) - strlen("_total"), "_total") == 0);                \
+	rows++;
+	STATS_TABLE(EXPOSE)
+	assert_int_equal(lines_beginning(text, "echod_"), rows + 1);
+	assert_int_equal(lines_beginning(text, "# HELP "), lines_beginning(text, "# TYPE "));
+}
+
+static void
+every_value_has_room_in_the_exposition(void **state)
+{
+	struct stats stats;
+	char text[STATS_EXPOSITION_SIZE];
+	size_t length;
+	static const char end[] = "echod_log_lines_lost_total 18446744073709551615\n";
+
+	(void)state;
+	memset(&stats, 0xff, sizeof(stats));
+	length = stats_exposition(&stats, text);
+	assert_int_equal(length, strlen(text));
+	assert_string_equal(text + strlen(text) - strlen(end), end);
+}
+
 int
 main(void)
 {
@@ -100,6 +164,8 @@ main(void)
 	        cmocka_unit_test(names_and_values_in_the_order_of_the_table),
 	        cmocka_unit_test(every_value_has_room),
 	        cmocka_unit_test(text_is_cut_to_size),
+	        cmocka_unit_test(families_are_exposed_as_a_whole),
+	        cmocka_unit_test(every_value_has_room_in_the_exposition),
 	        cmocka_unit_test(refused_replies_by_errno),
 	};
 
