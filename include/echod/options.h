@@ -17,15 +17,24 @@ struct port_list {
 	size_t count;
 };
 
+struct listen_address {
+	struct address address;
+	bool has_port; /* else options_read() gives it --port's */
+};
+
+struct listen_list {
+	struct listen_address *addresses; /* owned */
+	size_t count;
+};
+
 struct prefix_list {
 	struct prefix *prefixes; /* owned */
 	size_t count;
 };
 
 struct options {
-	const char **listen; /* ADDRESS as given, checked; owned */
-	size_t n_listen;
-	uint64_t port; /* for addresses without one; 0: a free one */
+	struct listen_list listen; /* none: all addresses */
+	uint64_t port;             /* for addresses without one; 0: a free one */
 	bool tcp, udp;
 	bool activated; /* serve nothing but sockets handed over */
 
@@ -47,21 +56,29 @@ struct options {
 	bool log_connections, verbose, quiet;
 	const char *stats_socket; /* PATH as given, checked; NULL: none */
 
-	uint64_t given; /* which options were on the command line, as option_table_read() says */
+	const char *config; /* the configuration file, NULL for none */
+	bool check;
+
+	struct option_settings settings; /* what was given, and where */
 };
 
+extern const struct option_table options_table;
+
 /*
- * Reads the command line. On OPTIONS_WRONG, problem says why in one line. Free the options whatever
- * the outcome.
+ * Reads the command line and the configuration file that it names, which the command line
+ * overrides, and with --check prints what holds. May be called again at any time: it depends on
+ * nothing that an earlier call has left, and changes nothing but *options. On OPTIONS_WRONG and
+ * OPTIONS_FAILED, problem says why in one line. Free the options whatever the outcome; argv has to
+ * stay.
  */
 enum option_outcome options_read(
         struct options *options, int argc, char **argv, char *problem, size_t size);
 void options_free(struct options *options);
 
 /*
- * The name, without dashes, of an option on the command line that says where to listen, and so
- * contradicts sockets handed over by systemd; NULL if there is none.
+ * The first option given that says where to listen, and so contradicts sockets handed over by
+ * systemd; NULL if there is none.
  */
-const char *options_listening(const struct options *options);
+const struct option_setting *options_listening(const struct options *options);
 
 #endif

@@ -1,8 +1,9 @@
-# What echod stands on: libev (the loop), libsystemd (sd-daemon), libsodium (SipHash, base64); its tools:
-# json-c, zlib (histograms).
+# What echod stands on: libev (the loop), libsystemd (sd-daemon), libsodium (SipHash, base64), libinih (the
+# configuration file); its tools: json-c, zlib (histograms).
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
 pkg_check_modules(JSON REQUIRED IMPORTED_TARGET json-c)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 

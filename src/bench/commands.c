@@ -60,9 +60,8 @@ static enum option_outcome
 read_files(const struct option_table *table, int argc, char **argv, void *options, int *first,
         char *problem, size_t size)
 {
-	uint64_t given;
 	enum option_outcome outcome =
-	        option_table_read(table, argc, argv, options, &given, first, problem, size);
+	        option_table_read(table, argc, argv, options, NULL, first, problem, size);
 
 	if (outcome == OPTIONS_READ && *first >= argc) {
 		snprintf(problem, size, "FILE is missing");

@@ -128,7 +128,7 @@ is_far(const struct result *r)
 	struct address to;
 	struct in6_addr ipv6;
 
-	return address_parse(r->address, 0, &to) == 0 && address_as_ipv6(&to, &ipv6) &&
+	return address_parse(r->address, &to, NULL) == 0 && address_as_ipv6(&to, &ipv6) &&
 	       !address_is_loopback(&ipv6);
 }
 

@@ -1,6 +1,6 @@
 #include "echod/bench/source_range.h"
 
-#include "echod/common/units.h"
+#include "echod/common/prefix.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,15 +44,15 @@ set_low_bits(struct address *address, uint64_t low)
 static int
 parse_prefix(const char *text, struct source_range *range)
 {
-	bool ipv4 = range->first.any.sa_family == AF_INET;
-	uint64_t bits, width = ipv4 ? 32 : 128, host_bits;
+	struct prefix prefix;
+	unsigned host_bits;
 
-	if (units_parse_count(text, &bits) < 0 || bits > width || width - bits > 32)
+	if (prefix_parse(text, &prefix) < 0 || prefix.bits < 128 - 32)
 		return -EINVAL;
-	host_bits = width - bits;
+	host_bits = 128 - prefix.bits;
+	range->first = address_from_ipv6(&prefix.address);
 	range->count = UINT64_C(1) << host_bits;
-	set_low_bits(&range->first, low_bits(range->first) & ~(range->count - 1));
-	if (ipv4 && host_bits >= 2) {
+	if (range->first.any.sa_family == AF_INET && host_bits >= 2) {
 		set_low_bits(&range->first, low_bits(range->first) + 1);
 		range->count -= 2;
 	}
@@ -74,7 +74,7 @@ parse_last(const char *text, struct source_range *range)
 	struct address last;
 	uint64_t low = low_bits(range->first);
 
-	if (address_parse(text, 0, &last) < 0 || !are_alike(range->first, last) ||
+	if (address_parse(text, &last, NULL) < 0 || !are_alike(range->first, last) ||
 	        low_bits(last) < low || low_bits(last) - low >= MAX_COUNT)
 		return -EINVAL;
 	range->count = low_bits(last) - low + 1;
@@ -85,19 +85,19 @@ int
 source_range_parse(const char *text, struct source_range *range)
 {
 	char first[ADDRESS_TEXT_SIZE];
-	size_t length = strcspn(text, "/-");
+	size_t length = strcspn(text, "-");
 	struct source_range found = {.count = 1};
 	int error = 0;
 
+	if (strchr(text, '/'))
+		return parse_prefix(text, range);
 	if (length >= sizeof(first))
 		return -EINVAL;
 	memcpy(first, text, length);
 	first[length] = '\0';
-	if (address_parse(first, 0, &found.first) < 0 || address_port(&found.first) != 0)
+	if (address_parse(first, &found.first, NULL) < 0 || address_port(&found.first) != 0)
 		return -EINVAL;
-	if (text[length] == '/')
-		error = parse_prefix(text + length + 1, &found);
-	else if (text[length] == '-')
+	if (text[length] == '-')
 		error = parse_last(text + length + 1, &found);
 	if (error)
 		return error;

@@ -34,13 +34,13 @@ split(char *text, char **host, char **port_text)
 }
 
 int
-address_parse(const char *text, uint16_t default_port, struct address *address)
+address_parse(const char *text, struct address *address, bool *has_port)
 {
 	struct addrinfo hints = {
 	        .ai_flags = AI_NUMERICHOST, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
 	char copy[ADDRESS_TEXT_SIZE], *host, *port_text;
-	uint64_t port = default_port;
+	uint64_t port = 0;
 	int error;
 
 	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
@@ -59,6 +59,8 @@ address_parse(const char *text, uint16_t default_port, struct address *address)
 	memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
 	address_set_port(address, (uint16_t)port);
+	if (has_port)
+		*has_port = port_text;
 	return 0;
 }
 
@@ -159,6 +161,19 @@ address_mapped(struct in_addr ipv4)
 
 	memcpy(&ipv6.s6_addr[12], &ipv4, sizeof(ipv4));
 	return ipv6;
+}
+
+struct address
+address_from_ipv6(const struct in6_addr *ipv6)
+{
+	struct address address = {.length = sizeof(address.in6),
+	        .in6 = {.sin6_family = AF_INET6, .sin6_addr = *ipv6}};
+	struct in_addr ipv4;
+
+	if (address_as_ipv4(&address, &ipv4))
+		address = (struct address){.length = sizeof(address.in4),
+		        .in4 = {.sin_family = AF_INET, .sin_addr = ipv4}};
+	return address;
 }
 
 bool

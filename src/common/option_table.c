@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -15,30 +15,45 @@ enum {
 	VALUE_SPEC, /* + index of the spec */
 };
 
-/* The option as it was given, for messages. */
-static void
-name_option(const struct option_spec *spec, const char *value, char *text, size_t size)
+char *
+option_setting_name(const struct option_setting *setting, char *text, size_t size)
 {
-	snprintf(text, size, "--%s%s%s", spec->name, value ? "=" : "", value ? value : "");
+	if (setting->file)
+		snprintf(
+		        text, size, "%s:%u: %s", setting->file, setting->line, setting->spec->name);
+	else
+		snprintf(text, size, "--%s", setting->spec->name);
+	return text;
 }
 
-static void
-explain_number(const struct option_spec *spec, const char *what, char *problem, size_t size)
+char *
+option_spec_values(const struct option_spec *spec, char *text, size_t size)
 {
 	unsigned long long min = spec->min, max = spec->max;
 	const char *zero = spec->zero_too && min > 0 ? "0, or " : "";
 
-	if (spec->kind == OPTION_TIME)
-		snprintf(problem, size,
-		        "%s: must be %sa time such as 90, 1.5s, 500ms, 2m or 1h, from %llums to %llus",
-		        what, zero, min, max / 1000);
-	else if (spec->kind == OPTION_SIZE)
-		snprintf(problem, size,
-		        "%s: must be %sa size such as 4096, 16K or 256M, from %llu to %llu bytes",
-		        what, zero, min, max);
-	else
-		snprintf(problem, size, "%s: must be %sa whole number from %llu to %llu", what,
+	switch (spec->kind) {
+	case OPTION_SWITCH:
+		snprintf(text, size, "on or off");
+		break;
+	case OPTION_COUNT:
+		snprintf(text, size, "%sa whole number from %llu to %llu", zero, min, max);
+		break;
+	case OPTION_TIME:
+		snprintf(text, size,
+		        "%sa time such as 90, 1.5s, 500ms, 2m or 1h, from %llums to %llus", zero,
+		        min, max / 1000);
+		break;
+	case OPTION_SIZE:
+		snprintf(text, size, "%sa size such as 4096, 16K or 256M, from %llu to %llu bytes",
 		        zero, min, max);
+		break;
+	case OPTION_TEXT:
+	case OPTION_CALL:
+		snprintf(text, size, "%s", spec->expects ? spec->expects : "text");
+		break;
+	}
+	return text;
 }
 
 static int
@@ -56,39 +71,106 @@ parse_number(const struct option_spec *spec, const char *value, uint64_t *number
 }
 
 static int
-set(const struct option_spec *spec, const char *value, void *options, char *problem, size_t size)
+set_field(const struct option_spec *spec, const char *value, void *options)
 {
 	char *field = (char *)options + spec->offset;
-	char what[256];
 	uint64_t number;
 	int error;
 
-	name_option(spec, value, what, sizeof(what));
-	if (spec->kind == OPTION_SWITCH) {
+	switch (spec->kind) {
+	case OPTION_SWITCH:
 		*(bool *)field = !value || strcmp(value, "on") == 0;
-		if (*(bool *)field || strcmp(value, "off") == 0)
-			return 0;
-		snprintf(problem, size, "%s: must be on or off", what);
-		return -EINVAL;
-	}
-	if (spec->kind == OPTION_TEXT) {
+		return *(bool *)field || strcmp(value, "off") == 0 ? 0 : -EINVAL;
+	case OPTION_TEXT:
 		*(const char **)field = value;
 		return 0;
-	}
-	if (spec->kind == OPTION_CALL) {
-		error = spec->call(options, value);
-		if (error == -ENOMEM)
-			snprintf(problem, size, "%s: %s", what, strerror(ENOMEM));
-		else if (error)
-			snprintf(problem, size, "%s: must be %s", what, spec->expects);
+	case OPTION_CALL:
+		return spec->call(options, value);
+	case OPTION_COUNT:
+	case OPTION_TIME:
+	case OPTION_SIZE:
+	default:
+		error = parse_number(spec, value, &number);
+		if (!error)
+			*(uint64_t *)field = number;
 		return error;
 	}
-	if (parse_number(spec, value, &number) < 0) {
-		explain_number(spec, what, problem, size);
-		return -EINVAL;
+}
+
+static enum option_outcome
+apply(const struct option_setting *setting, void *options, char *problem, size_t size)
+{
+	const char *value = setting->value, *equals = setting->file ? " = " : "=";
+	char name[256], values[256];
+	int error = set_field(setting->spec, value, options);
+
+	if (!error)
+		return OPTIONS_READ;
+	snprintf(problem, size, "%s%s%s: %s%s", option_setting_name(setting, name, sizeof(name)),
+	        value ? equals : "", value ? value : "", error == -ENOMEM ? "" : "must be ",
+	        error == -ENOMEM ? strerror(ENOMEM)
+	                         : option_spec_values(setting->spec, values, sizeof(values)));
+	return error == -ENOMEM ? OPTIONS_FAILED : OPTIONS_WRONG;
+}
+
+/* Returns the record, NULL without memory. */
+static struct option_setting *
+record(struct option_settings *settings, const struct option_setting *setting)
+{
+	struct option_setting *more =
+	        reallocarray(settings->all, settings->count + 1, sizeof(*more));
+
+	if (!more)
+		return NULL;
+	settings->all = more;
+	more += settings->count;
+	*more = *setting;
+	if (setting->file) { /* argv stays, a line of a file does not */
+		more->value = more->copy = strdup(setting->value);
+		if (!more->copy)
+			return NULL;
 	}
-	*(uint64_t *)field = number;
-	return 0;
+	settings->count++;
+	return more;
+}
+
+enum option_outcome
+option_table_set(const struct option_setting *setting, void *options,
+        struct option_settings *settings, char *problem, size_t size)
+{
+	const struct option_setting *recorded = settings ? record(settings, setting) : setting;
+
+	if (recorded)
+		return apply(recorded, options, problem, size);
+	snprintf(problem, size, "options: %s", strerror(errno));
+	return OPTIONS_FAILED;
+}
+
+const struct option_spec *
+option_table_find(const struct option_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->n_specs; i++)
+		if (strcmp(table->specs[i].name, name) == 0)
+			return &table->specs[i];
+	return NULL;
+}
+
+bool
+option_settings_have(const struct option_settings *settings, const struct option_spec *spec)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		if (settings->all[i].spec == spec && !settings->all[i].file)
+			return true;
+	return false;
+}
+
+void
+option_settings_free(struct option_settings *settings)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		free(settings->all[i].copy);
+	free(settings->all);
+	*settings = (struct option_settings){0};
 }
 
 static void
@@ -111,17 +193,65 @@ print_help(const struct option_table *table)
 	printf("%-42s this help\n%-42s the version\n", "  -h, --help", "      --version");
 }
 
+/* Help that cannot be written is a failure. */
 static enum option_outcome
-show(const struct option_table *table, bool version, char *problem, size_t size)
+finish_showing(char *problem, size_t size)
 {
-	if (version)
-		printf("%s %s\n", table->program, ECHOD_VERSION);
-	else
-		print_help(table);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return OPTIONS_SHOWN;
 	snprintf(problem, size, "standard output: %s", strerror(errno));
 	return OPTIONS_FAILED;
+}
+
+static void
+show_setting(const struct option_setting *setting)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s = %s", setting->spec->name,
+	        setting->value ? setting->value : "on");
+	if (setting->file)
+		printf("%-38s ; %s:%u\n", text, setting->file, setting->line);
+	else
+		printf("%-38s ; command line\n", text);
+}
+
+static void
+show_default(const struct option_spec *spec)
+{
+	const char *value = spec->kind == OPTION_SWITCH && !spec->preset ? "off" : spec->preset;
+	char text[128];
+
+	if (!value) {
+		printf("# %s is not set: %s\n", spec->name, spec->help);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s = %s", spec->name, value);
+	printf("%-38s ; default\n", text);
+}
+
+enum option_outcome
+option_settings_show(const struct option_settings *settings, const struct option_table *table,
+        char *problem, size_t size)
+{
+	for (size_t i = 0; i < table->n_specs; i++) {
+		const struct option_setting *last = NULL;
+
+		if (table->specs[i].command_line_only)
+			continue;
+		for (size_t j = 0; j < settings->count; j++) {
+			if (settings->all[j].spec != &table->specs[i])
+				continue;
+			if (last && last->spec->kind == OPTION_CALL)
+				show_setting(last);
+			last = &settings->all[j];
+		}
+		if (last)
+			show_setting(last);
+		else
+			show_default(&table->specs[i]);
+	}
+	return finish_showing(problem, size);
 }
 
 /* What getopt_long did not take, in words. */
@@ -176,40 +306,54 @@ describe(const struct option_table *table, struct option *longs, char *letters)
 	*letters = '\0';
 }
 
-enum option_outcome
-option_table_read(const struct option_table *table, int argc, char **argv, void *options,
-        uint64_t *given, int *operands, char *problem, size_t size)
+static enum option_outcome
+apply_defaults(const struct option_table *table, void *options, char *problem, size_t size)
 {
-	struct option longs[MAX_SPECS + 3];
-	char letters[2 * MAX_SPECS + 3];
-	int found, error;
+	enum option_outcome outcome = OPTIONS_READ;
 
-	for (size_t i = 0; i < table->n_specs; i++) {
+	for (size_t i = 0; i < table->n_specs && outcome == OPTIONS_READ; i++) {
 		const struct option_spec *spec = &table->specs[i];
 
-		if (spec->preset && set(spec, spec->preset, options, problem, size) < 0)
-			return OPTIONS_WRONG;
+		if (spec->preset)
+			outcome =
+			        apply(&(struct option_setting){.spec = spec, .value = spec->preset},
+			                options, problem, size);
 	}
-	*given = 0;
+	return outcome;
+}
+
+enum option_outcome
+option_table_read(const struct option_table *table, int argc, char **argv, void *options,
+        struct option_settings *settings, int *operands, char *problem, size_t size)
+{
+	enum option_outcome outcome = apply_defaults(table, options, problem, size);
+	struct option longs[MAX_SPECS + 3];
+	char letters[2 * MAX_SPECS + 3];
+	int found;
+
 	describe(table, longs, letters);
 	optind = 0; /* getopt(3): start afresh */
 	opterr = 0;
-	while ((found = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		const struct option_spec *spec;
+	while (outcome == OPTIONS_READ &&
+	        (found = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		struct option_setting setting = {.value = optarg};
 
 		if (found == '?' || found == ':') {
 			explain_refusal(table, found, optopt, argv[optind - 1], problem, size);
 			return OPTIONS_WRONG;
 		}
-		if (found == 'h' || found == VALUE_HELP || found == VALUE_VERSION)
-			return show(table, found == VALUE_VERSION, problem, size);
-		spec = found >= VALUE_SPEC ? &table->specs[found - VALUE_SPEC]
-		                           : find_letter(table, found);
-		error = set(spec, optarg, options, problem, size);
-		if (error)
-			return error == -ENOMEM ? OPTIONS_FAILED : OPTIONS_WRONG;
-		*given |= UINT64_C(1) << (spec - table->specs);
+		if (found == VALUE_VERSION) {
+			printf("%s %s\n", table->program, ECHOD_VERSION);
+			return finish_showing(problem, size);
+		}
+		if (found == 'h' || found == VALUE_HELP) {
+			print_help(table);
+			return finish_showing(problem, size);
+		}
+		setting.spec = found >= VALUE_SPEC ? &table->specs[found - VALUE_SPEC]
+		                                   : find_letter(table, found);
+		outcome = option_table_set(&setting, options, settings, problem, size);
 	}
 	*operands = optind;
-	return OPTIONS_READ;
+	return outcome;
 }

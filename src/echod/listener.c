@@ -289,18 +289,12 @@ open_all(struct listeners *listeners, uint16_t *free_port, const struct options 
 {
 	int error = 0;
 
-	if (options->n_listen == 0)
+	if (options->listen.count == 0)
 		return open_everywhere(listeners, free_port, options, problem, size);
-	for (size_t i = 0; i < options->n_listen && !error; i++) {
-		struct address address;
+	for (size_t i = 0; i < options->listen.count && !error; i++) {
+		struct address address = options->listen.addresses[i].address;
 
-		error = address_parse(options->listen[i], (uint16_t)options->port, &address);
-		if (error)
-			snprintf(problem, size, "listen on %s: %s", options->listen[i],
-			        strerror(-error));
-		else
-			error = open_address(
-			        listeners, &address, false, free_port, options, problem, size);
+		error = open_address(listeners, &address, false, free_port, options, problem, size);
 	}
 	return error;
 }
@@ -309,7 +303,8 @@ static int
 take_all_handed_over(
         struct listeners *listeners, const struct options *options, char *problem, size_t size)
 {
-	char **names = NULL;
+	const struct option_setting *given = options_listening(options);
+	char **names = NULL, text[128];
 	int count = sd_listen_fds_with_names(1, &names), error;
 
 	if (count < 0) {
@@ -318,9 +313,9 @@ take_all_handed_over(
 		return count;
 	}
 	error = take_handed_over(listeners, count, names, options, problem, size);
-	if (!error && listeners->count > 0 && options_listening(options)) {
-		snprintf(problem, size, "--%s: contradicts the sockets handed over (LISTEN_FDS=%d)",
-		        options_listening(options), count);
+	if (!error && listeners->count > 0 && given) {
+		snprintf(problem, size, "%s: contradicts the sockets handed over (LISTEN_FDS=%d)",
+		        option_setting_name(given, text, sizeof(text)), count);
 		error = -EUSERS;
 	}
 	if (!error && listeners->stats.handed_over && options->stats_socket) {

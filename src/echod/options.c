@@ -2,6 +2,7 @@
 
 #include "echod/common/reflection.h"
 #include "echod/common/units.h"
+#include "echod/config.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,18 +17,17 @@
 static int
 add_address(void *into, const char *text)
 {
-	struct options *options = into;
-	struct address checked;
-	const char **more;
-	int error = address_parse(text, 0, &checked);
+	struct listen_list *list = &((struct options *)into)->listen;
+	struct listen_address listen, *more;
+	int error = address_parse(text, &listen.address, &listen.has_port);
 
 	if (error)
 		return error;
-	more = realloc(options->listen, (options->n_listen + 1) * sizeof(*more));
+	more = reallocarray(list->addresses, list->count + 1, sizeof(*more));
 	if (!more)
 		return -ENOMEM;
-	options->listen = more;
-	options->listen[options->n_listen++] = text;
+	list->addresses = more;
+	list->addresses[list->count++] = listen;
 	return 0;
 }
 
@@ -100,12 +100,19 @@ set_stats_socket(void *into, const char *text)
 	.kind = OPTION_TIME, .argument = "TIME", .min = (low), .max = (high), .zero_too = 1,       \
 	OFFSET(field)
 
-enum {
-	N_LISTENING = 4, /* the first specs say where to listen */
-};
-
 static const struct option_spec specs[] = {
+        {.name = "config",
+                .kind = OPTION_TEXT,
+                .argument = "FILE",
+                .command_line_only = true,
+                OFFSET(config),
+                .help = "read more options from this file, see echod.conf(5)"},
+        {.name = "check",
+                .command_line_only = true,
+                SWITCH(check),
+                .help = "check the options, show what holds and where it comes from, and exit"},
         {.name = "listen",
+                .listening = true,
                 .kind = OPTION_CALL,
                 .argument = "ADDRESS",
                 .call = add_address,
@@ -113,14 +120,15 @@ static const struct option_spec specs[] = {
                         "an address such as 192.0.2.1, 192.0.2.1:7, 2001:db8::1 or [2001:db8::1]:7",
                 .help = "listen here, over TCP and UDP; may be repeated [all addresses]"},
         {.name = "port",
+                .listening = true,
                 .kind = OPTION_COUNT,
                 .argument = "PORT",
                 .preset = "50007",
                 .max = UINT16_MAX,
                 OFFSET(port),
                 .help = "port for addresses without one; 0 takes a free one"},
-        {.name = "tcp", SWITCH_ON(tcp), .help = "listen over TCP"},
-        {.name = "udp", SWITCH_ON(udp), .help = "listen over UDP"},
+        {.name = "tcp", .listening = true, SWITCH_ON(tcp), .help = "listen over TCP"},
+        {.name = "udp", .listening = true, SWITCH_ON(udp), .help = "listen over UDP"},
         {.name = "max-connections",
                 COUNT(max_connections, 1, 100000000),
                 .help = "connections at once [what the file limit allows, at most 100000]"},
@@ -212,7 +220,7 @@ static const struct option_spec specs[] = {
                 .help = "log what needs attention or was asked for"},
 };
 
-static const struct option_table table = {
+const struct option_table options_table = {
         .program = "echod",
         .synopsis = "[OPTION]...",
         .summary = "Sends back every byte and every datagram it receives (RFC 862).\n"
@@ -222,43 +230,92 @@ static const struct option_table table = {
         .n_specs = sizeof(specs) / sizeof(specs[0]),
 };
 
+/* What one option alone does not tell. */
+static enum option_outcome
+complete(struct options *options, char *problem, size_t size)
+{
+	struct listen_list *listen = &options->listen;
+
+	if (!options->tcp && !options->udp) {
+		snprintf(problem, size, "--tcp=off with --udp=off: nothing is left to serve");
+		return OPTIONS_WRONG;
+	}
+	for (size_t i = 0; i < listen->count; i++)
+		if (!listen->addresses[i].has_port)
+			address_set_port(&listen->addresses[i].address, (uint16_t)options->port);
+	if (options->check)
+		return option_settings_show(&options->settings, &options_table, problem, size);
+	return OPTIONS_READ;
+}
+
+struct reading {
+	struct options *options;
+	char *problem;
+	size_t size;
+};
+
+/* What the command line overrides is checked and dropped. */
+static enum option_outcome
+options_on_setting(void *owner, const char *name, const char *value, unsigned line)
+{
+	struct reading *reading = owner;
+	struct options *options = reading->options, dropped = {0};
+	struct option_setting setting = {.spec = option_table_find(&options_table, name),
+	        .value = value,
+	        .file = options->config,
+	        .line = line};
+	enum option_outcome outcome;
+
+	if (!setting.spec || setting.spec->command_line_only) {
+		snprintf(reading->problem, reading->size, "%s:%u: %s: %s", options->config, line,
+		        name, setting.spec ? "on the command line only" : "unknown option");
+		return OPTIONS_WRONG;
+	}
+	if (option_settings_have(&options->settings, setting.spec))
+		options = &dropped;
+	outcome = option_table_set(
+	        &setting, options, &options->settings, reading->problem, reading->size);
+	options_free(&dropped);
+	return outcome;
+}
+
 enum option_outcome
 options_read(struct options *options, int argc, char **argv, char *problem, size_t size)
 {
+	struct reading reading = {options, problem, size};
 	int operands;
 	enum option_outcome outcome;
 
 	*options = (struct options){0};
 	outcome = option_table_read(
-	        &table, argc, argv, options, &options->given, &operands, problem, size);
-	if (outcome != OPTIONS_READ)
-		return outcome;
-	if (operands < argc) {
+	        &options_table, argc, argv, options, &options->settings, &operands, problem, size);
+	if (outcome == OPTIONS_READ && operands < argc) {
 		snprintf(problem, size, "%s: unexpected argument", argv[operands]);
 		return OPTIONS_WRONG;
 	}
-	if (!options->tcp && !options->udp) {
-		snprintf(problem, size, "--tcp=off with --udp=off: nothing is left to serve");
-		return OPTIONS_WRONG;
-	}
-	return OPTIONS_READ;
+	if (outcome == OPTIONS_READ && options->config)
+		outcome = config_read(options->config, options_on_setting, &reading, problem, size);
+	if (outcome == OPTIONS_READ)
+		outcome = complete(options, problem, size);
+	return outcome;
 }
 
 void
 options_free(struct options *options)
 {
-	free(options->listen);
+	free(options->listen.addresses);
 	free(options->udp_allowed.ports);
 	free(options->udp_refused.ports);
 	free(options->udp_exempt.prefixes);
+	option_settings_free(&options->settings);
 	*options = (struct options){0};
 }
 
-const char *
+const struct option_setting *
 options_listening(const struct options *options)
 {
-	for (size_t i = 0; i < N_LISTENING; i++)
-		if (options->given & (UINT64_C(1) << i))
-			return specs[i].name;
+	for (size_t i = 0; i < options->settings.count; i++)
+		if (options->settings.all[i].spec->listening)
+			return &options->settings.all[i];
 	return NULL;
 }

@@ -11,10 +11,15 @@ enum option_outcome
 tool_options_read(const struct option_table *table, int argc, char **argv, void *options,
         struct tool_target *target, uint64_t *given, char *problem, size_t size)
 {
+	struct option_settings settings = {0};
 	int host;
 	enum option_outcome outcome =
-	        option_table_read(table, argc, argv, options, given, &host, problem, size);
+	        option_table_read(table, argc, argv, options, &settings, &host, problem, size);
 
+	*given = 0;
+	for (size_t i = 0; i < settings.count; i++)
+		*given |= UINT64_C(1) << (settings.all[i].spec - table->specs);
+	option_settings_free(&settings);
 	if (outcome != OPTIONS_READ)
 		return outcome;
 	if (host >= argc)

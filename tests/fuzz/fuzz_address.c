@@ -9,7 +9,6 @@
 #include <sys/un.h>
 
 enum {
-	PORT = 50007,
 	BITS = 128,
 };
 
@@ -27,7 +26,8 @@ read_address(const char *text)
 	char written[ADDRESS_TEXT_SIZE], cut[8];
 	struct in_addr ipv4;
 	struct in6_addr ipv6;
-	int error = address_parse(text, PORT, &address);
+	bool has_port;
+	int error = address_parse(text, &address, &has_port);
 
 	if (error) {
 		EXPECT(error == -EINVAL && address.length == 1);
@@ -36,7 +36,8 @@ read_address(const char *text)
 	EXPECT(address_as_ipv6(&address, &ipv6));
 	EXPECT(address.any.sa_family == AF_INET || address.any.sa_family == AF_INET6);
 	EXPECT(address_format(&address, written, sizeof(written)) == written);
-	EXPECT(address_parse(written, 0, &again) == 0);
+	EXPECT(has_port || address_port(&address) == 0);
+	EXPECT(address_parse(written, &again, &has_port) == 0 && has_port);
 	if (address_as_ipv4(&address, &ipv4)) { /* v4-mapped is written as IPv4 */
 		struct in6_addr mapped = address_mapped(ipv4);
 

@@ -62,7 +62,7 @@ static void
 expect_bounds(const struct options *o)
 {
 	const uint64_t year_ms = UINT64_C(365) * 86400 * 1000;
-	struct address address;
+	char text[ADDRESS_TEXT_SIZE];
 
 	expect_in(o->port, 0, 65535);
 	expect_in(o->max_connections, 0, 100000000);
@@ -77,8 +77,12 @@ expect_bounds(const struct options *o)
 	expect_in(o->drain_timeout, 0, year_ms / 365);
 	expect_or_zero(o->exit_idle_time, 1000, year_ms);
 	expect_in(o->udp_rate, 0, 10000000);
-	for (size_t i = 0; i < o->n_listen; i++)
-		EXPECT(address_parse(o->listen[i], 0, &address) == 0);
+	for (size_t i = 0; i < o->listen.count; i++) {
+		const struct listen_address *listen = &o->listen.addresses[i];
+
+		EXPECT(address_format(&listen->address, text, sizeof(text)) == text);
+		EXPECT(listen->has_port || address_port(&listen->address) == o->port);
+	}
 	for (size_t i = 0; i < o->udp_allowed.count; i++)
 		EXPECT(o->udp_allowed.ports[i] > 0);
 	EXPECT(o->tcp || o->udp);
@@ -102,8 +106,9 @@ read_daemon(struct line *line)
 	EXPECT(options_read(&again, line->argc, line->order, line->problem, PROBLEM_SIZE) ==
 	        outcome);
 	EXPECT(outcome != OPTIONS_WRONG || strcmp(line->problem, first_problem) == 0);
-	EXPECT(first.given == again.given && first.n_listen == again.n_listen);
-	EXPECT(options_listening(&first) == options_listening(&again));
+	EXPECT(first.settings.count == again.settings.count);
+	EXPECT(first.listen.count == again.listen.count);
+	EXPECT(!options_listening(&first) == !options_listening(&again));
 	options_free(&first);
 	options_free(&again);
 }

@@ -34,6 +34,11 @@
 /*@ lemma first_digit: \forall char *text, integer n;
       begins_with_digits(text, n) ==> is_digit(text[0]);
 
+    lemma next_place: \forall integer n; n >= 0 ==> place_value(n + 1) == place_value(n) / 10;
+
+    lemma next_digit: \forall char *text, integer n; n >= 0 ==>
+      fraction(text, n + 1) == fraction(text, n) + (text[n] - '0') * place_value(n);
+
     lemma one_end: \forall char *text, integer n, m;
       begins_with_digits(text, n) && begins_with_digits(text, m) ==> n == m;
 */

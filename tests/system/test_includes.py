@@ -19,7 +19,7 @@ FLOORS = (
     ("listener", "limits", "service"),
     ("options",),
     ("ring_pool", "loop", "signals"),
-    ("handover", "pool", "ring", "stats", "log"),
+    ("handover", "pool", "ring", "stats", "log", "config"),
     ("tool_options", "result_json"),
     ("result",),
     ("hdr", "timestamp", "result_field"),

@@ -8,31 +8,28 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-	DEFAULT_PORT = 50007,
-};
-
 static void
 parses_and_formats(void **state)
 {
 	const struct {
-		const char *text, *formatted;
+		const char *text, *formatted; /* without a port: 0 */
+		bool has_port;
 	} samples[] = {
-	        {"192.0.2.1", "192.0.2.1:50007"},
-	        {"192.0.2.1:7", "192.0.2.1:7"},
-	        {"0.0.0.0:0", "0.0.0.0:0"},
-	        {"255.255.255.255:65535", "255.255.255.255:65535"},
-	        {"::", "[::]:50007"},
-	        {"::1", "[::1]:50007"},
-	        {"[::1]", "[::1]:50007"},
-	        {"[::1]:7", "[::1]:7"},
-	        {"2001:DB8:0:0:0:0:0:1", "[2001:db8::1]:50007"},
-	        {"[2001:db8:1:2:3:4:5:6]:65535", "[2001:db8:1:2:3:4:5:6]:65535"},
-	        {"::ffff:192.0.2.1", "192.0.2.1:50007"},
-	        {"[::ffff:192.0.2.1]:7", "192.0.2.1:7"},
-	        {"fe80::1%lo", "[fe80::1%1]:50007"},
-	        {"[fe80::1%1]:7", "[fe80::1%1]:7"},
-	        {"[ff02::1%lo]:7", "[ff02::1%1]:7"},
+	        {"192.0.2.1", "192.0.2.1:0", false},
+	        {"192.0.2.1:7", "192.0.2.1:7", true},
+	        {"0.0.0.0:0", "0.0.0.0:0", true},
+	        {"255.255.255.255:65535", "255.255.255.255:65535", true},
+	        {"::", "[::]:0", false},
+	        {"::1", "[::1]:0", false},
+	        {"[::1]", "[::1]:0", false},
+	        {"[::1]:7", "[::1]:7", true},
+	        {"2001:DB8:0:0:0:0:0:1", "[2001:db8::1]:0", false},
+	        {"[2001:db8:1:2:3:4:5:6]:65535", "[2001:db8:1:2:3:4:5:6]:65535", true},
+	        {"::ffff:192.0.2.1", "192.0.2.1:0", false},
+	        {"[::ffff:192.0.2.1]:7", "192.0.2.1:7", true},
+	        {"fe80::1%lo", "[fe80::1%1]:0", false},
+	        {"[fe80::1%1]:7", "[fe80::1%1]:7", true},
+	        {"[ff02::1%lo]:7", "[ff02::1%1]:7", true},
 	};
 
 	(void)state;
@@ -40,16 +37,18 @@ parses_and_formats(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		char text[ADDRESS_TEXT_SIZE], again[ADDRESS_TEXT_SIZE];
 		struct address address;
+		bool has_port;
 
 		print_message("%s\n", samples[i].text);
-		assert_int_equal(address_parse(samples[i].text, DEFAULT_PORT, &address), 0);
+		assert_int_equal(address_parse(samples[i].text, &address, &has_port), 0);
+		assert_int_equal(has_port, samples[i].has_port);
 		assert_int_equal(address.length, address.any.sa_family == AF_INET
 		                                         ? sizeof(address.in4)
 		                                         : sizeof(address.in6));
 		assert_ptr_equal(address_format(&address, text, sizeof(text)), text);
 		assert_string_equal(text, samples[i].formatted);
 		/* what is written can be read */
-		assert_int_equal(address_parse(text, 1, &address), 0);
+		assert_int_equal(address_parse(text, &address, NULL), 0);
 		assert_string_equal(address_format(&address, again, sizeof(again)), text);
 	}
 }
@@ -72,7 +71,7 @@ nonsense_stores_nothing(void **state)
 		memset(&address, 0x5a, sizeof(address));
 		before = address;
 		print_message("'%s'\n", samples[i]);
-		assert_int_equal(address_parse(samples[i], DEFAULT_PORT, &address), -EINVAL);
+		assert_int_equal(address_parse(samples[i], &address, NULL), -EINVAL);
 		assert_memory_equal(&address, &before, sizeof(address));
 	}
 }
@@ -86,11 +85,11 @@ too_long_is_nonsense(void **state)
 	(void)state;
 	memset(text + 10, '0', sizeof(text) - 11);
 	text[ADDRESS_TEXT_SIZE - 1] = '\0';
-	assert_int_equal(address_parse(text, DEFAULT_PORT, &address), 0);
+	assert_int_equal(address_parse(text, &address, NULL), 0);
 	text[ADDRESS_TEXT_SIZE - 1] = '0';
 	for (size_t length = ADDRESS_TEXT_SIZE; length < sizeof(text); length++) {
 		text[length] = '\0';
-		assert_int_equal(address_parse(text, DEFAULT_PORT, &address), -EINVAL);
+		assert_int_equal(address_parse(text, &address, NULL), -EINVAL);
 		text[length] = '0';
 	}
 }
@@ -146,7 +145,7 @@ text_is_cut_to_size(void **state)
 	struct address address;
 
 	(void)state;
-	assert_int_equal(address_parse("[2001:db8::1]:50007", 0, &address), 0);
+	assert_int_equal(address_parse("[2001:db8::1]:50007", &address, NULL), 0);
 	memset(text, '#', sizeof(text));
 	assert_string_equal(address_format(&address, text, 8), "[2001:d");
 	assert_int_equal(text[8], '#');
@@ -163,7 +162,8 @@ ports_where_there_are_any(void **state)
 
 	(void)state;
 	for (int v6 = 0; v6 < 2; v6++) {
-		assert_int_equal(address_parse(v6 ? "::1" : "192.0.2.1", 258, &address), 0);
+		assert_int_equal(
+		        address_parse(v6 ? "[::1]:258" : "192.0.2.1:258", &address, NULL), 0);
 		assert_int_equal(address_port(&address), 258);
 		address_set_port(&address, 65534);
 		assert_int_equal(address_port(&address), 65534);
@@ -190,7 +190,7 @@ which_are_ipv4(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		char text[INET_ADDRSTRLEN];
 
-		assert_int_equal(address_parse(samples[i].text, 0, &address), 0);
+		assert_int_equal(address_parse(samples[i].text, &address, NULL), 0);
 		assert_int_equal(address_as_ipv4(&address, &ipv4), samples[i].ipv4 != NULL);
 		if (samples[i].ipv4)
 			assert_string_equal(
@@ -213,9 +213,32 @@ which_are_loopback(void **state)
 		struct address address;
 		struct in6_addr ipv6;
 
-		assert_int_equal(address_parse(samples[i].text, 0, &address), 0);
+		assert_int_equal(address_parse(samples[i].text, &address, NULL), 0);
 		assert_true(address_as_ipv6(&address, &ipv6));
 		assert_int_equal(address_is_loopback(&ipv6), samples[i].loopback);
+	}
+}
+
+static void
+socket_addresses_from_ipv6_ones(void **state)
+{
+	static const char *const samples[][2] = {{"2001:db8::1", "[2001:db8::1]:0"},
+	        {"::", "[::]:0"}, {"::ffff:192.0.2.1", "192.0.2.1:0"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		struct in6_addr ipv6, again;
+		struct address address;
+		char text[ADDRESS_TEXT_SIZE];
+
+		assert_int_equal(inet_pton(AF_INET6, samples[i][0], &ipv6), 1);
+		address = address_from_ipv6(&ipv6);
+		assert_string_equal(address_format(&address, text, sizeof(text)), samples[i][1]);
+		assert_int_equal(address.any.sa_family, i == 2 ? AF_INET : AF_INET6);
+		assert_int_equal(
+		        address.length, i == 2 ? sizeof(address.in4) : sizeof(address.in6));
+		assert_true(address_as_ipv6(&address, &again));
+		assert_memory_equal(&ipv6, &again, sizeof(ipv6));
 	}
 }
 
@@ -231,6 +254,7 @@ main(void)
 	        cmocka_unit_test(ports_where_there_are_any),
 	        cmocka_unit_test(which_are_ipv4),
 	        cmocka_unit_test(which_are_loopback),
+	        cmocka_unit_test(socket_addresses_from_ipv6_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,12 +45,12 @@ a_line_says_who_how_long_and_how_much(void **state)
 	struct address from;
 
 	(void)state;
-	assert_int_equal(address_parse("192.0.2.1:4000", 0, &from), 0);
+	assert_int_equal(address_parse("192.0.2.1:4000", &from, NULL), 0);
 	assert_string_equal(line_of(&from, 3612345, 10, 4),
 	        "EXIT: proto=tcp from=192.0.2.1:4000 duration=3612.345 rx=10 tx=4 reason=stalled\n");
 	assert_string_equal(line_of(&from, 7, 0, 0),
 	        "EXIT: proto=tcp from=192.0.2.1:4000 duration=0.007 rx=0 tx=0 reason=stalled\n");
-	assert_int_equal(address_parse("[2001:db8::1]:1", 0, &from), 0);
+	assert_int_equal(address_parse("[2001:db8::1]:1", &from, NULL), 0);
 	assert_string_equal(line_of(&from, 999, 5, 5),
 	        "EXIT: proto=tcp from=[2001:db8::1]:1 duration=0.999 rx=5 tx=5 reason=stalled\n");
 }

@@ -55,7 +55,7 @@ dial_to(const char *text, bool datagram)
 {
 	struct dial dial = {.datagram = datagram};
 
-	assert_int_equal(address_parse(text, 9, &dial.to), 0);
+	assert_int_equal(address_parse(text, &dial.to, NULL), 0);
 	return dial;
 }
 
@@ -150,7 +150,7 @@ a_chosen_source_is_kept(void **state)
 	int peer_fd;
 
 	(void)state;
-	assert_int_equal(address_parse("127.0.0.9:0", 0, &dial.from), 0);
+	assert_int_equal(address_parse("127.0.0.9:0", &dial.from, NULL), 0);
 	peer_fd = dial_open(&dial);
 	assert_true(peer_fd >= 0);
 	assert_int_equal(dial_source(peer_fd, &source), 0);
@@ -215,7 +215,7 @@ a_port_that_was_asked_for_is_used(void **state)
 	int peer_fd;
 
 	(void)state;
-	assert_int_equal(address_parse("127.0.0.1:11211", 0, &dial.from), 0);
+	assert_int_equal(address_parse("127.0.0.1:11211", &dial.from, NULL), 0);
 	peer_fd = dial_open(&dial);
 	if (peer_fd < 0) /* somebody else has it */
 		assert_int_equal(peer_fd, -EADDRINUSE);
@@ -250,7 +250,7 @@ errors_leave_nothing_open(void **state)
 	(void)state;
 	assert_int_equal(dial_open(&unknown), -EAFNOSUPPORT);
 	assert_int_equal(n_closed, 0);
-	assert_int_equal(address_parse("192.0.2.1:0", 0, &elsewhere.from), 0);
+	assert_int_equal(address_parse("192.0.2.1:0", &elsewhere.from, NULL), 0);
 	assert_int_equal(dial_open(&elsewhere), -EADDRNOTAVAIL);
 	assert_int_equal(n_closed, 1);
 	assert_true(dial_open(&broadcast) < 0);

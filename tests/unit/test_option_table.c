@@ -88,7 +88,7 @@ static struct option_table table = {.program = "probe",
         .n_specs = ARRAY_SIZE(specs)};
 
 static struct settings settings;
-static uint64_t given;
+static struct option_settings given;
 static int operands;
 static char problem[256];
 static char *argv[16];
@@ -107,7 +107,20 @@ try_sized(const char *const *arguments, size_t size)
 	argv[argc] = NULL;
 	settings = (struct settings){0};
 	memset(problem, '#', sizeof(problem));
+	option_settings_free(&given);
 	return option_table_read(&table, argc, argv, &settings, &given, &operands, problem, size);
+}
+
+/* The names of the options given, in their order, a space behind each. */
+static const char *
+names(void)
+{
+	static char text[256];
+
+	text[0] = '\0';
+	for (size_t i = 0; i < given.count; i++)
+		strcat(strcat(text, given.all[i].spec->name), " ");
+	return text;
 }
 
 #define TRY(...) try_sized((const char *const[]){"probe", __VA_ARGS__ __VA_OPT__(, ) NULL}, 256)
@@ -122,7 +135,7 @@ defaults_come_from_the_table(void **state)
 	assert_int_equal(settings.time, 0);
 	assert_string_equal(settings.name, "nobody");
 	assert_false(settings.fast || settings.far);
-	assert_int_equal(given, 0);
+	assert_int_equal(given.count, 0);
 	assert_int_equal(operands, 1);
 }
 
@@ -139,7 +152,7 @@ every_kind_is_set(void **state)
 	assert_int_equal(settings.time, 60000);
 	assert_string_equal(settings.name, "x y");
 	assert_string_equal(settings.called, "a,b,");
-	assert_int_equal(given, 0x7d); /* all but --far */
+	assert_string_equal(names(), "fast count size time name call call ");
 }
 
 static void
@@ -163,7 +176,7 @@ switches_take_on_and_off(void **state)
 	(void)state;
 	assert_int_equal(TRY("--fast=on", "--far", "--far=off"), OPTIONS_READ);
 	assert_true(settings.fast && !settings.far);
-	assert_int_equal(given, 0x3);
+	assert_string_equal(names(), "fast far far ");
 	assert_int_equal(TRY("--fast", "off"), OPTIONS_READ); /* not its value */
 	assert_true(settings.fast);
 	assert_string_equal(argv[operands], "off");
@@ -175,7 +188,7 @@ letters_take_values_in_every_way(void **state)
 	(void)state;
 	assert_int_equal(TRY("-f", "-c", "4"), OPTIONS_READ);
 	assert_int_equal(settings.count, 4);
-	assert_int_equal(given, 0x5);
+	assert_string_equal(names(), "fast count ");
 	assert_int_equal(TRY("-fc5"), OPTIONS_READ);
 	assert_true(settings.fast);
 	assert_int_equal(settings.count, 5);
@@ -205,7 +218,7 @@ operands_stay_behind(void **state)
 	assert_string_equal(argv[operands + 1], "there");
 	assert_string_equal(argv[operands + 2], "-c");
 	assert_null(argv[operands + 3]);
-	assert_int_equal(given, 1);
+	assert_string_equal(names(), "fast ");
 }
 
 static void
@@ -279,25 +292,42 @@ a_default_is_checked_too(void **state)
 	table.n_specs = ARRAY_SIZE(specs);
 }
 
+/* Between the two, what is printed goes to a file in memory. */
+static int captured_fd, stdout_fd;
+
+static void
+begin_capture(void)
+{
+	captured_fd = memfd_create("stdout", MFD_CLOEXEC);
+	stdout_fd = dup(STDOUT_FILENO);
+	assert_true(captured_fd >= 0 && stdout_fd >= 0);
+	fflush(stdout);
+	dup2(captured_fd, STDOUT_FILENO);
+}
+
+static void
+end_capture(const char *expected)
+{
+	char shown[2048] = "";
+
+	fflush(stdout);
+	dup2(stdout_fd, STDOUT_FILENO);
+	close(stdout_fd);
+	assert_true(pread(captured_fd, shown, sizeof(shown) - 1, 0) > 0);
+	close(captured_fd);
+	assert_string_equal(shown, expected);
+}
+
 /* What an option prints to stdout. */
 static void
 assert_shown(const char *option, const char *expected)
 {
-	char shown[2048] = "";
-	int memory = memfd_create("stdout", MFD_CLOEXEC), saved = dup(STDOUT_FILENO);
 	enum option_outcome outcome;
 
-	assert_true(memory >= 0 && saved >= 0);
-	fflush(stdout);
-	dup2(memory, STDOUT_FILENO);
+	begin_capture();
 	outcome = TRY("--count=4", option, "--nonsense");
-	fflush(stdout);
-	dup2(saved, STDOUT_FILENO);
-	close(saved);
-	assert_true(pread(memory, shown, sizeof(shown) - 1, 0) > 0);
-	close(memory);
+	end_capture(expected);
 	assert_int_equal(outcome, OPTIONS_SHOWN);
-	assert_string_equal(shown, expected);
 }
 
 static const char help[] = "Usage: probe [OPTION]... PLACE...\n"
@@ -320,6 +350,33 @@ help_and_version(void **state)
 	assert_shown("--version", "probe " ECHOD_VERSION "\n");
 	assert_shown("-h", help);
 	assert_shown("--help", help);
+}
+
+static void
+shows_what_holds_and_where_it_comes_from(void **state)
+{
+	const struct option_setting in_file = {
+	        .spec = &specs[6], .value = "c", .file = "x.conf", .line = 7};
+	enum option_outcome outcome;
+
+	(void)state;
+	assert_int_equal(TRY("--count=4", "-f", "--call=a", "--count=5", "--call=b", "--far=off"),
+	        OPTIONS_READ);
+	assert_int_equal(option_table_set(&in_file, &settings, &given, problem, sizeof(problem)),
+	        OPTIONS_READ);
+	assert_string_equal(settings.called, "a,b,c,");
+	begin_capture();
+	outcome = option_settings_show(&given, &table, problem, sizeof(problem));
+	end_capture("fast = on                              ; command line\n"
+	            "far = off                              ; command line\n"
+	            "count = 5                              ; command line\n"
+	            "size = 2K                              ; default\n"
+	            "# time is not set: how long\n"
+	            "name = nobody                          ; default\n"
+	            "call = a                               ; command line\n"
+	            "call = b                               ; command line\n"
+	            "call = c                               ; x.conf:7\n");
+	assert_int_equal(outcome, OPTIONS_SHOWN);
 }
 
 static void
@@ -357,6 +414,14 @@ help_that_cannot_be_written_fails(void **state)
 	}
 }
 
+static int
+free_settings(void **state)
+{
+	(void)state;
+	option_settings_free(&given);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -372,9 +437,10 @@ main(void)
 	        cmocka_unit_test(problems_are_cut_to_size),
 	        cmocka_unit_test(a_default_is_checked_too),
 	        cmocka_unit_test(help_and_version),
+	        cmocka_unit_test(shows_what_holds_and_where_it_comes_from),
 	        cmocka_unit_test(what_the_system_lacks_is_no_wrong_option),
 	        cmocka_unit_test(help_that_cannot_be_written_fails),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, free_settings);
 }

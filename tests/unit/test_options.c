@@ -44,7 +44,7 @@ defaults(void **state)
 {
 	(void)state;
 	assert_int_equal(TRY(), OPTIONS_READ);
-	assert_int_equal(options.n_listen, 0);
+	assert_int_equal(options.listen.count, 0);
 	assert_int_equal(options.port, 50007);
 	assert_int_equal(options.max_connections, 0);
 	assert_int_equal(options.max_connections_per_source, 0);
@@ -63,7 +63,7 @@ defaults(void **state)
 	assert_true(options.tcp && options.udp && options.udp_offload && options.dscp);
 	assert_false(options.activated || options.udp_rate_log_only || options.log_connections ||
 	             options.verbose || options.quiet);
-	assert_int_equal(options.given, 0);
+	assert_int_equal(options.settings.count, 0);
 	assert_null(options_listening(&options));
 	options_free(&options);
 }
@@ -137,7 +137,8 @@ numbers_within_their_bounds(void **state)
 			print_message("%s\n", argument);
 			assert_int_equal(TRY(argument), OPTIONS_READ);
 			assert_int_equal(*n->field, n->good[g].value);
-			assert_true(options.given && !(options.given & (options.given - 1)));
+			assert_int_equal(options.settings.count, 1);
+			assert_string_equal(options.settings.all[0].spec->name, n->name);
 			options_free(&options);
 		}
 		for (size_t b = 0; b < ARRAY_SIZE(n->bad) && n->bad[b]; b++) {
@@ -185,15 +186,21 @@ switches(void **state)
 static void
 addresses_in_their_order(void **state)
 {
+	static const char *const expected[] = {"192.0.2.1:7", "[::1]:5007", "[::1]:0"};
+
 	(void)state;
 	assert_int_equal(
-	        TRY("--listen=192.0.2.1:7", "--listen", "::1", "--listen=[::1]:0"), OPTIONS_READ);
-	assert_int_equal(options.n_listen, 3);
-	assert_string_equal(options.listen[0], "192.0.2.1:7");
-	assert_string_equal(options.listen[1], "::1");
-	assert_string_equal(options.listen[2], "[::1]:0");
+	        TRY("--listen=192.0.2.1:7", "--listen", "::1", "--listen=[::1]:0", "--port=5007"),
+	        OPTIONS_READ);
+	assert_int_equal(options.listen.count, ARRAY_SIZE(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		char text[ADDRESS_TEXT_SIZE];
+
+		address_format(&options.listen.addresses[i].address, text, sizeof(text));
+		assert_string_equal(text, expected[i]);
+	}
 	options_free(&options);
-	assert_null(options.listen);
+	assert_null(options.listen.addresses);
 	assert_wrong(TRY("--listen=::1", "--listen=localhost"),
 	        "--listen=localhost: must be an address such as 192.0.2.1, 192.0.2.1:7, "
 	        "2001:db8::1 or [2001:db8::1]:7");
@@ -269,7 +276,8 @@ which_option_says_where_to_listen(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		assert_int_equal(TRY("-v", samples[i].argument), OPTIONS_READ);
 		if (samples[i].name)
-			assert_string_equal(options_listening(&options), samples[i].name);
+			assert_string_equal(
+			        options_listening(&options)->spec->name, samples[i].name);
 		else
 			assert_null(options_listening(&options));
 		options_free(&options);

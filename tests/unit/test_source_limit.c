@@ -9,7 +9,7 @@ peer(const char *text)
 {
 	struct address result;
 
-	assert_int_equal(address_parse(text, 1, &result), 0);
+	assert_int_equal(address_parse(text, &result, NULL), 0);
 	return result;
 }
 

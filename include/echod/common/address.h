@@ -28,10 +28,10 @@ struct address {
 
 /*
  * Reads a numeric address: ADDR, ADDR:PORT, V6, [V6] or [V6]:PORT, an IPv6 scope behind % (RFC
- * 4007: fe80::1%eth0). Without a port, default_port is taken. Names are not looked up. Returns 0,
- * or -EINVAL or -ENOMEM and stores nothing.
+ * 4007: fe80::1%eth0). Without a port, the port is 0 and *has_port false. Names are not looked up.
+ * has_port may be NULL. Returns 0, or -EINVAL or -ENOMEM and stores nothing.
  */
-int address_parse(const char *text, uint16_t default_port, struct address *address);
+int address_parse(const char *text, struct address *address, bool *has_port);
 
 /*
  * Writes ADDR:PORT, [V6]:PORT, the path of a UNIX socket, or a word for what has no address
@@ -64,6 +64,9 @@ address_is_loopback(const struct in6_addr *address)
 
 /* An IPv4 address as the v4-mapped IPv6 address. */
 struct in6_addr address_mapped(struct in_addr ipv4);
+
+/* The socket address of an IPv6 address, of an IPv4 one where it is v4-mapped; the port is 0. */
+struct address address_from_ipv6(const struct in6_addr *ipv6);
 
 /* The IPv6 address, v4-mapped for IPv4. Returns false for families other than these two. */
 bool address_as_ipv6(const struct address *address, struct in6_addr *ipv6);

@@ -52,8 +52,8 @@ struct tool_target {
 	}
 
 /*
- * option_table_read(), and the one operand: HOST. given and problem as there; target lies in
- * options.
+ * option_table_read(), and the one operand: HOST. Bit i of *given is set when the table's specs[i]
+ * was given; problem as there; target lies in options.
  */
 enum option_outcome tool_options_read(const struct option_table *table, int argc, char **argv,
         void *options, struct tool_target *target, uint64_t *given, char *problem, size_t size);
