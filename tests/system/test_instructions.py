@@ -15,7 +15,7 @@ from peers import connect, receive
 
 CONNECTIONS = 50
 SIZE = 64
-MOST = 260
+MOST = 240
 
 
 def instructions(rounds):
