@@ -19,7 +19,7 @@ struct acceptor;
 struct acceptor_config {
 	struct ev_loop *loop;
 	struct connections *connections;
-	struct sweep *sweep; /* is asked to evict an idle connection when all slots are taken */
+	struct sweep *sweep; /* is asked to free a slot when all are taken */
 	struct stats *stats;
 	uint64_t rate; /* connections per second, 0: no limit */
 };

@@ -7,6 +7,7 @@
 #define ECHOD_CONNECTION_H
 
 #include "echod/common/address.h"
+#include "echod/delivery.h"
 #include "echod/echo.h"
 #include "echod/pool.h"
 #include "echod/source_limit.h"
@@ -49,15 +50,31 @@ void connections_free(struct connections *connections);
 
 /*
  * Starts to serve a connected, non-blocking socket, which the connection then owns. peer is where
- * it comes from. Returns 0; -ENOBUFS at the limit or -EDQUOT when the source has its share, and
- * peer_fd is still the caller's.
+ * it comes from. Returns 0; -EDQUOT when its source has as many connections as it may have, or else
+ * -ENOBUFS when all slots are taken, and peer_fd is still the caller's.
  */
 int connection_open(struct connections *connections, int peer_fd, const struct address *peer);
 
-/* Ends a connection: the one place where that happens. Bytes that it still owes are lost, and then
- * the peer is told so with a reset instead of FIN. */
+/*
+ * Ends a connection now. Bytes not yet sent back or not acknowledged by the peer are lost then, and
+ * the peer is told so by a reset instead of FIN. (A connection whose peer has finished ends itself:
+ * it sends FIN at once and lingers until the peer has acknowledged everything.)
+ */
 void connection_close(
         struct connections *connections, struct connection *connection, enum close_reason reason);
+
+/*
+ * Asks whether all of the bytes sent have been acknowledged, and stores for how many ticks none has
+ * been: as delivery_check(). connection_close_reason() names the reason for a connection that has
+ * ended with its result, or with a negative errno.
+ */
+int connection_check_delivery(
+        struct connections *connections, struct connection *connection, uint32_t *waiting_ticks);
+enum close_reason connection_close_reason(int ended);
+
+/* The connections that linger now, by position: closing one moves another to its position. */
+uint32_t connections_lingering(const struct connections *connections);
+struct connection *connections_lingering_at(struct connections *connections, uint32_t position);
 
 bool connections_full(const struct connections *connections);
 uint32_t connections_open_now(const struct connections *connections);

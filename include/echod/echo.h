@@ -24,10 +24,14 @@
 struct connection {
 	struct ev_io watcher; /* fd: the peer's socket; data: the ring lent to it, or NULL */
 	uint64_t sent;        /* bytes sent back */
-	uint32_t active_at;   /* when bytes last moved: echo.now at that time */
-	bool open;            /* false while the slot is free */
-	bool finished;        /* the peer has sent FIN */
-	bool blocked;         /* the kernel does not take all the bytes now */
+	union {
+		uint32_t active_at;       /* when bytes last moved: echo.now at that time */
+		uint32_t linger_position; /* while it lingers (connection.h) */
+	};
+	bool open;     /* false while the slot is free */
+	bool finished; /* the peer has sent FIN */
+	bool blocked;  /* the kernel does not take all the bytes now */
+	bool lingers;  /* finished, and not all bytes are acknowledged */
 };
 static_assert(sizeof(struct connection) == 64, "a connection is one cache line");
 

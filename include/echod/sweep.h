@@ -3,10 +3,12 @@
  * taken, the longest-idle connection.
  *
  * Instead of a timer for each connection, a tenth of the connections is examined ten times per
- * second. A timeout so comes at most 1.4 s late, later when the loop is starved, and never early:
- * time in which the process was stopped does not count. At the same ticks, the memory of rings that
- * were not lent for 5 s is given back to the system. The sweep sleeps while no connection is open
- * and no memory is left to give back.
+ * second, and a peer's acknowledgements are asked for then. --idle-timeout so comes at most 1.4 s
+ * late,
+ * --stall-timeout 2.4 s, both later when the loop is starved and never early: time in which the
+ * process was stopped does not count. Connections that linger are examined at each tick. At the
+ * same ticks, the memory of rings that were not lent for 5 s is given back to the system. The sweep
+ * sleeps while no connection is open and no memory is left to give back.
  */
 #ifndef ECHOD_SWEEP_H
 #define ECHOD_SWEEP_H
@@ -37,10 +39,14 @@ void sweep_free(struct sweep *sweep);
 void sweep_wake(struct sweep *sweep);
 
 /*
- * Closes (CLOSE_FULL) the longest-idle connection, if it is idle longer than idle_timeout_full.
- * Returns whether it did. Searches all connections at most once per tick, so a connection that has
- * become evictable since may be passed over until the next tick.
+ * When all slots are taken: returns whether a new connection can have one, because a lingering
+ * connection has ended just now, or because a connection is idle longer than idle_timeout_full.
+ * Searches all connections at most once per tick, so a connection that has become evictable since
+ * may be passed over until the next tick.
  */
-bool sweep_evict_idle(struct sweep *sweep);
+bool sweep_can_free_slot(struct sweep *sweep);
+
+/* Closes (CLOSE_FULL) the longest-idle connection if it is idle longer than idle_timeout_full. */
+void sweep_free_slot(struct sweep *sweep);
 
 #endif

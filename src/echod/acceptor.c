@@ -26,6 +26,7 @@ enum {
 struct acceptor_listener {
 	struct gate_watcher watcher;
 	struct listener *listener;
+	unsigned readable_in; /* the last iteration in which it was */
 };
 
 struct acceptor {
@@ -125,17 +126,24 @@ accept_connection(struct acceptor *acceptor, int listen_fd)
 {
 	struct address peer = {.length = sizeof(peer.storage)};
 	int peer_fd = accept4(listen_fd, &peer.any, &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int error;
 
 	if (peer_fd < 0)
 		return handle_accept_error(acceptor, errno);
-	if (acceptor->config.rate)
-		bucket_take(&acceptor->bucket, &acceptor->rule, clock_now_ns(), 1);
 	if (peer.any.sa_family == AF_UNIX) /* these inherit nothing from their listener */
 		setsockopt(peer_fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
-	if (connection_open(acceptor->config.connections, peer_fd, &peer) < 0)
+	error = connection_open(acceptor->config.connections, peer_fd, &peer);
+	if (error == -ENOBUFS) { /* not refused for its source: now a slot is freed for it */
+		sweep_free_slot(acceptor->config.sweep);
+		error = connection_open(acceptor->config.connections, peer_fd, &peer);
+	}
+	if (error) {
 		refuse_connection(acceptor, peer_fd, &peer);
-	else
-		sweep_wake(acceptor->config.sweep);
+		return true;
+	}
+	if (acceptor->config.rate)
+		bucket_take(&acceptor->bucket, &acceptor->rule, clock_now_ns(), 1);
+	sweep_wake(acceptor->config.sweep);
 	return true;
 }
 
@@ -157,7 +165,7 @@ may_accept(struct acceptor *acceptor, bool pending)
 		return true;
 	if (!pending)
 		return false;
-	if (sweep_evict_idle(acceptor->config.sweep))
+	if (sweep_can_free_slot(acceptor->config.sweep))
 		return true;
 	gate_close(&acceptor->gate, GATE_FULL);
 	return false;
@@ -167,9 +175,14 @@ static void
 acceptor_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 {
 	struct acceptor *acceptor = watcher->data;
-	size_t accepts = ACCEPTS_PER_ITERATION / acceptor->n_listeners, i = 0;
+	struct acceptor_listener *own = (struct acceptor_listener *)watcher;
+	unsigned iteration = ev_iteration(loop);
+	/* A listener that was not readable just before has one connection waiting, mostly: a second
+	 * accept4() would only see EAGAIN. */
+	bool burst = iteration == own->readable_in + 1;
+	size_t accepts = burst ? ACCEPTS_PER_ITERATION / acceptor->n_listeners : 1, i = 0;
 
-	(void)loop;
+	own->readable_in = iteration;
 	if (events & EV_ERROR) { /* epoll refused the listener (ev(3), EV_ERROR) */
 		pause_accepting(acceptor, "epoll does not take the socket");
 		return;

@@ -26,6 +26,9 @@ struct connections {
 	struct echo echo;
 	struct source_limit *sources; /* NULL without a limit for each source */
 	struct detail *details;       /* by slot; NULL when not needed */
+	struct delivery *deliveries;  /* by slot */
+	uint32_t *lingering;          /* the slots of connections that linger, in no order */
+	uint32_t n_lingering;
 };
 
 /* Returns 0 or a negative errno. */
@@ -34,8 +37,13 @@ map_tables(struct connections *all)
 {
 	const struct connections_config *config = &all->config;
 
+	all->deliveries = pool_map(config->limit * sizeof(*all->deliveries));
+	all->lingering = pool_map(config->limit * sizeof(*all->lingering));
+	if (!all->deliveries || !all->lingering)
+		return -errno;
 	if (config->source_limit > 0) {
-		all->sources = source_limit_new(config->limit, config->source_limit);
+		/* one more: a source is checked before the table is found full */
+		all->sources = source_limit_new(config->limit + 1, config->source_limit);
 		if (!all->sources)
 			return -errno;
 	}
@@ -78,11 +86,16 @@ connections_free(struct connections *all)
 		if (connections_at(all, i)->open)
 			connection_close(all, connections_at(all, i), CLOSE_DRAIN);
 	pool_unmap(all->details, all->config.limit * sizeof(struct detail));
+	pool_unmap(all->deliveries, all->config.limit * sizeof(*all->deliveries));
+	pool_unmap(all->lingering, all->config.limit * sizeof(*all->lingering));
 	source_limit_free(all->sources);
 	pool_free(&all->slots);
 	echo_free(&all->echo);
 	free(all);
 }
+
+static void end_connection(
+        struct connections *all, struct connection *c, enum close_reason reason, bool reset);
 
 static struct detail *
 detail_of(const struct connections *all, const struct connection *c)
@@ -90,11 +103,11 @@ detail_of(const struct connections *all, const struct connection *c)
 	return &all->details[pool_index(&all->slots, c)];
 }
 
-static enum close_reason
-close_reason_of(int ended)
+enum close_reason
+connection_close_reason(int ended)
 {
 	switch (ended) {
-	case ECHO_FINISHED:
+	case DELIVERY_COMPLETE:
 		return CLOSE_EOF;
 	case -ECONNRESET:
 	case -EPIPE:
@@ -106,6 +119,35 @@ close_reason_of(int ended)
 	}
 }
 
+int
+connection_check_delivery(struct connections *all, struct connection *c, uint32_t *waiting_ticks)
+{
+	return delivery_check(&all->deliveries[pool_index(&all->slots, c)], c->watcher.fd, c->sent,
+	        all->echo.now, waiting_ticks);
+}
+
+/*
+ * The peer has sent FIN, and the kernel has all the bytes for it. A connection with bytes that the
+ * peer has not acknowledged lingers, with its slot and its place in its source's count, but outside
+ * of epoll, which would report EPOLLHUP without end.
+ */
+static void
+finish_connection(struct connections *all, struct connection *c)
+{
+	uint32_t waiting_ticks;
+	int delivery = connection_check_delivery(all, c, &waiting_ticks);
+
+	if (delivery != DELIVERY_OUTSTANDING) {
+		end_connection(all, c, connection_close_reason(delivery), false);
+		return;
+	}
+	ev_io_stop(all->config.loop, &c->watcher);
+	shutdown(c->watcher.fd, SHUT_WR); /* FIN: the peer waits for nothing */
+	c->lingers = true;
+	c->linger_position = all->n_lingering++;
+	all->lingering[c->linger_position] = pool_index(&all->slots, c);
+}
+
 static void
 connection_on_ready(struct ev_loop *loop, struct ev_io *watcher, int events)
 {
@@ -113,8 +155,10 @@ connection_on_ready(struct ev_loop *loop, struct ev_io *watcher, int events)
 	struct connection *c = (struct connection *)watcher;
 	int ended = echo_on_ready(&all->echo, c, events);
 
-	if (ended)
-		connection_close(all, c, close_reason_of(ended));
+	if (ended == ECHO_FINISHED)
+		finish_connection(all, c);
+	else if (ended)
+		connection_close(all, c, connection_close_reason(ended));
 }
 
 int
@@ -123,11 +167,14 @@ connection_open(struct connections *all, int peer_fd, const struct address *peer
 	uint32_t source = SOURCE_LIMIT_NONE;
 	struct connection *c;
 
-	if (connections_full(all))
-		return -ENOBUFS;
 	if (all->sources && source_limit_connect(all->sources, peer, &source) < 0)
 		return -EDQUOT;
 	c = pool_take(&all->slots);
+	if (!c) {
+		source_limit_disconnect(all->sources, source);
+		return -ENOBUFS;
+	}
+	all->deliveries[pool_index(&all->slots, c)] = (struct delivery){0};
 	*c = (struct connection){.open = true, .active_at = all->echo.now};
 	if (all->details) {
 		struct detail *detail = detail_of(all, c);
@@ -177,8 +224,18 @@ log_exit(const struct connections *all, const struct connection *c, const char *
 	        sent, reason);
 }
 
-void
-connection_close(struct connections *all, struct connection *c, enum close_reason reason)
+static void
+forget_lingering(struct connections *all, const struct connection *c)
+{
+	uint32_t last = all->lingering[--all->n_lingering];
+
+	all->lingering[c->linger_position] = last;
+	connections_at(all, last)->linger_position = c->linger_position;
+}
+
+/* reset: bytes are lost, and the peer is told so. */
+static void
+end_connection(struct connections *all, struct connection *c, enum close_reason reason, bool reset)
 {
 	const struct linger abort = {.l_onoff = 1, .l_linger = 0}; /* socket(7): RST */
 	uint64_t *counter = (uint64_t *)(void *)((char *)all->config.stats + ends[reason].counter);
@@ -186,13 +243,15 @@ connection_close(struct connections *all, struct connection *c, enum close_reaso
 
 	++*counter;
 	ev_io_stop(all->config.loop, &c->watcher);
+	if (c->lingers)
+		forget_lingering(all, c);
 	if (all->details) {
 		if (all->config.log_exits)
 			log_exit(all, c, ends[reason].text);
 		source_limit_disconnect(all->sources, detail_of(all, c)->source);
 	}
 	/* For bytes that wait in its receive queue the kernel sends the reset itself. */
-	if (echo_held(c) > 0)
+	if (reset)
 		setsockopt(peer_fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	close(peer_fd);
 	echo_release(&all->echo, c);
@@ -200,6 +259,28 @@ connection_close(struct connections *all, struct connection *c, enum close_reaso
 	c->open = false;
 	pool_give(&all->slots, c);
 	all->config.on_closed(all->config.owner);
+}
+
+void
+connection_close(struct connections *all, struct connection *c, enum close_reason reason)
+{
+	uint32_t waiting_ticks;
+	bool reset = echo_held(c) > 0 ||
+	             connection_check_delivery(all, c, &waiting_ticks) == DELIVERY_OUTSTANDING;
+
+	end_connection(all, c, reason, reset);
+}
+
+uint32_t
+connections_lingering(const struct connections *all)
+{
+	return all->n_lingering;
+}
+
+struct connection *
+connections_lingering_at(struct connections *all, uint32_t position)
+{
+	return connections_at(all, all->lingering[position]);
 }
 
 bool

@@ -8,6 +8,7 @@ enum {
 	TICKS_PER_ROUND = 10,  /* in which every connection is examined once */
 	TICKS_PER_TRIM = 50,   /* in which every ring is examined once */
 	CANDIDATES = 64,
+	LINGERING_PER_TICK = 1024, /* bounds the time that a tick takes */
 	NEVER = -1,
 };
 
@@ -22,6 +23,7 @@ struct sweep {
 	struct ev_timer tick;
 	uint32_t position;                /* the slot to examine next */
 	uint32_t ticks_left;              /* in this round */
+	uint32_t linger_position;         /* the lingering connection to examine next */
 	int64_t idle, idle_full, stalled; /* ticks, or NEVER */
 	/* connections to evict, the longest-idle last */
 	struct candidate candidates[CANDIDATES];
@@ -47,23 +49,68 @@ exceeds(int64_t ticks, int64_t timeout)
 static bool
 is_evictable(const struct sweep *sweep, const struct connection *c)
 {
-	return c->open && !c->blocked && exceeds(quiet_ticks(sweep, c), sweep->idle_full);
+	return c->open && !c->blocked && !c->lingers &&
+	       exceeds(quiet_ticks(sweep, c), sweep->idle_full);
+}
+
+/*
+ * Closes a connection that is stalled, that has died (asking for the error takes it off the socket,
+ * so it has to be acted upon), or that lingers no longer. Returns whether it has ended.
+ *
+ * What counts is what the peer acknowledges, wherever the bytes wait. Bytes that the kernel does
+ * not take although none are outstanding (a family other than TCP, lack of memory) wait since they
+ * last moved.
+ */
+static bool
+check_delivery(struct sweep *sweep, struct connection *c)
+{
+	struct connections *connections = sweep->config.connections;
+	uint32_t waiting_ticks;
+	int delivery = connection_check_delivery(connections, c, &waiting_ticks);
+	int64_t stalled = delivery == DELIVERY_OUTSTANDING ? (int64_t)waiting_ticks
+	                  : c->blocked                     ? quiet_ticks(sweep, c)
+	                                                   : 0;
+
+	if (delivery < 0 || (delivery == DELIVERY_COMPLETE && c->lingers))
+		connection_close(connections, c, connection_close_reason(delivery));
+	else if (exceeds(stalled, sweep->stalled))
+		connection_close(connections, c, CLOSE_STALLED);
+	else
+		return false;
+	return true;
 }
 
 /* Closes the connection if it has timed out. Returns whether it is open and evictable. */
 static bool
 check_connection(struct sweep *sweep, struct connection *c)
 {
-	int64_t quiet = quiet_ticks(sweep, c);
-
-	if (!c->open)
+	if (!c->open || c->lingers || check_delivery(sweep, c))
 		return false;
-	if (exceeds(quiet, c->blocked ? sweep->stalled : sweep->idle)) {
-		connection_close(
-		        sweep->config.connections, c, c->blocked ? CLOSE_STALLED : CLOSE_IDLE);
+	if (!c->blocked && exceeds(quiet_ticks(sweep, c), sweep->idle)) {
+		connection_close(sweep->config.connections, c, CLOSE_IDLE);
 		return false;
 	}
 	return is_evictable(sweep, c);
+}
+
+/* Returns whether a connection has ended. */
+static bool
+check_lingering(struct sweep *sweep)
+{
+	struct connections *connections = sweep->config.connections;
+	uint32_t before = connections_lingering(connections);
+	uint32_t left = before < LINGERING_PER_TICK ? before : LINGERING_PER_TICK;
+
+	for (; left > 0; left--) {
+		struct connection *c;
+
+		if (sweep->linger_position >= connections_lingering(connections))
+			sweep->linger_position = 0;
+		c = connections_lingering_at(connections, sweep->linger_position);
+		if (!check_delivery(sweep, c)) /* else another one moves there */
+			sweep->linger_position++;
+	}
+	return connections_lingering(connections) < before;
 }
 
 /* At least a tenth of the slots; more when slots have been added since the round began, so that the
@@ -106,6 +153,7 @@ sweep_on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 	 * look older than it can be. */
 	connections_advance(sweep->config.connections, 1);
 	sweep->searched = false;
+	check_lingering(sweep);
 	check_slice(sweep);
 	if (!connections_trim(sweep->config.connections, TICKS_PER_TRIM) &&
 	        connections_open_now(sweep->config.connections) == 0)
@@ -141,24 +189,43 @@ search_candidates(struct sweep *sweep)
 	for (uint32_t i = 0; i < connections_slots(connections); i++)
 		if (is_evictable(sweep, connections_at(connections, i)))
 			insert_candidate(sweep, connections_at(connections, i));
-	sweep->searched = true;
+}
+
+/* Leaves a connection that is evictable now as the last candidate. Returns whether there is one. */
+static bool
+find_candidate(struct sweep *sweep)
+{
+	for (; sweep->n_candidates > 0; sweep->n_candidates--) {
+		const struct candidate *last = &sweep->candidates[sweep->n_candidates - 1];
+
+		/* else bytes have moved since, or the slot is another connection's */
+		if (is_evictable(sweep, last->connection) &&
+		        last->connection->active_at == last->active_at)
+			return true;
+	}
+	return false;
 }
 
 bool
-sweep_evict_idle(struct sweep *sweep)
+sweep_can_free_slot(struct sweep *sweep)
 {
-	if (sweep->n_candidates == 0 && !sweep->searched)
-		search_candidates(sweep);
-	while (sweep->n_candidates > 0) {
-		const struct candidate *last = &sweep->candidates[--sweep->n_candidates];
-
-		if (!is_evictable(sweep, last->connection) ||
-		        last->connection->active_at != last->active_at)
-			continue; /* bytes have moved since, or the slot is another connection's */
-		connection_close(sweep->config.connections, last->connection, CLOSE_FULL);
+	if (find_candidate(sweep))
 		return true;
-	}
-	return false;
+	if (sweep->searched)
+		return false;
+	sweep->searched = true;
+	if (check_lingering(sweep))
+		return true;
+	search_candidates(sweep);
+	return find_candidate(sweep);
+}
+
+void
+sweep_free_slot(struct sweep *sweep)
+{
+	if (find_candidate(sweep))
+		connection_close(sweep->config.connections,
+		        sweep->candidates[--sweep->n_candidates].connection, CLOSE_FULL);
 }
 
 void

@@ -16,13 +16,15 @@
 
 #include <fcntl.h>
 #include <linux/sock_diag.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 
 enum {
 	OUR_PORT = 50007,
+	STATE_CLOSED = 7, /* netinet/tcp.h, which has another struct tcp_info */
+	STATE_CLOSE_WAIT = 8,
 };
 
 int __real_fcntl(int fd, int command, ...);
@@ -127,12 +129,46 @@ memory_info(void *value, socklen_t *length)
 	return 0;
 }
 
+static int
+tcp_info(const struct stream *stream, void *value, socklen_t *length)
+{
+	struct tcp_info info = {.tcpi_state = stream->dead ? STATE_CLOSED : STATE_CLOSE_WAIT,
+	        .tcpi_bytes_acked = stream_bytes_acked(stream)};
+
+	expect(*length == sizeof(info), "getsockopt of TCP_INFO with %u bytes", *length);
+	memcpy(value, &info, *length);
+	trace("getsockopt", stream->peer_fd, TCP_INFO, (int64_t)info.tcpi_bytes_acked);
+	return 0;
+}
+
+WRAP(int, shutdown, int fd, int how)
+{
+	struct stream *stream = files_get(fd, FILE_STREAM, "shutdown")->stream;
+	int error = stream->dead ? -ENOTCONN : 0;
+
+	expect(how == SHUT_WR, "shutdown %d", how);
+	trace("shutdown", fd, how, error);
+	if (!error)
+		stream_shut(stream);
+	oracle_on_progress();
+	return (int)answer(error);
+}
+
 WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *length)
 {
 	struct file *file = files_any(fd, "getsockopt");
 	int result = 0, error;
 
+	if (level == IPPROTO_TCP && name == TCP_INFO)
+		return tcp_info(file->stream, value, length);
 	expect(level == SOL_SOCKET, "getsockopt %d, %d", level, name);
+	if (file->kind == FILE_STREAM) {
+		expect(name == SO_ERROR && *length == sizeof(result), "getsockopt %d", name);
+		result = stream_error(file->stream);
+		memcpy(value, &result, sizeof(result));
+		trace("getsockopt", fd, name, result);
+		return 0;
+	}
 	if (name == SO_MEMINFO)
 		return memory_info(value, length);
 	expect(*length == sizeof(result), "getsockopt %d, %d", level, name);

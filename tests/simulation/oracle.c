@@ -15,6 +15,7 @@
 #define PAUSE      (100 * MS)
 #define TICK       (100 * MS)
 #define LATE       (1400 * MS) /* sweep.h */
+#define LATE_STALL (2400 * MS)
 #define SPIN_TURNS 100
 
 static struct {
@@ -124,11 +125,13 @@ oracle_on_accept_call(void)
 void
 oracle_on_accept(struct stream *s)
 {
-	expect(state.n_open < state.limit, "a connection is accepted beyond the limit of %u",
+	/* at the limit it is accepted only to be refused for its source, or when another gives way
+	 */
+	expect(state.n_open <= state.limit, "a connection is accepted beyond the limit of %u",
 	        state.limit);
-	spend_token();
 	s->refused = has_its_share(s);
 	if (!s->refused) {
+		spend_token();
 		s->place = state.n_open;
 		state.open[state.n_open++] = s;
 		oracle_on_activity();
@@ -187,9 +190,10 @@ reasons_for(const struct stream *s)
 {
 	const struct options *o = state.options;
 	uint64_t quiet_ms = (clock_now() - s->moved_ns) / MS;
+	uint64_t stalled_ms = (clock_now() - (s->sent > s->acked ? s->acked_ns : s->moved_ns)) / MS;
 	unsigned reasons = 0;
 
-	if (s->fin_read && s->sent == s->written)
+	if (s->fin_read && s->sent == s->written && s->acked == s->sent)
 		reasons |= 1u << CLOSE_EOF;
 	if (s->told == ECONNRESET || s->told == EPIPE)
 		reasons |= 1u << CLOSE_RESET;
@@ -197,12 +201,13 @@ reasons_for(const struct stream *s)
 		reasons |= 1u << CLOSE_TIMEOUT;
 	else if (s->told)
 		reasons |= 1u << CLOSE_ERROR;
-	if (o->idle_timeout && !s->blocked && quiet_ms >= o->idle_timeout)
+	if (o->idle_timeout && !s->blocked && !s->shut && quiet_ms >= o->idle_timeout)
 		reasons |= 1u << CLOSE_IDLE;
-	if (o->stall_timeout && s->blocked && quiet_ms >= o->stall_timeout)
+	if (o->stall_timeout && (s->blocked || s->sent > s->acked) &&
+	        stalled_ms >= o->stall_timeout)
 		reasons |= 1u << CLOSE_STALLED;
-	if (o->idle_timeout_full && !s->blocked && quiet_ms >= o->idle_timeout_full &&
-	        state.n_open == state.limit && waiting_count() > 0)
+	if (o->idle_timeout_full && !s->blocked && !s->shut && quiet_ms >= o->idle_timeout_full &&
+	        state.n_open > state.limit) /* for a connection that was not refused */
 		reasons |= 1u << CLOSE_FULL;
 	if (state.stop_now ||
 	        (state.stopping && clock_now() >= state.stop_ns + o->drain_timeout * MS))
@@ -233,7 +238,7 @@ check_longest_idle(const struct stream *s)
 	for (uint32_t i = 0; i < state.n_open; i++) {
 		const struct stream *other = state.open[i];
 
-		expect(other->blocked || other->told ||
+		expect(other->blocked || other->shut || other->told ||
 		                other->moved_awake + 2 * S >= s->moved_awake,
 		        "descriptor %d gives way, but %d is idle longer", s->peer_fd,
 		        other->peer_fd);
@@ -259,6 +264,8 @@ oracle_on_close(struct stream *s)
 	expect(stream_held(s) == 0 || s->linger || s->dead || s->written > s->read,
 	        "descriptor %d: %llu bytes are lost, and the peer is not told so by a reset",
 	        s->peer_fd, (unsigned long long)stream_held(s));
+	expect(!s->linger || stream_held(s) > 0 || s->sent > s->acked,
+	        "descriptor %d is reset, and nothing is lost", s->peer_fd);
 	if (reasons == 1u << CLOSE_FULL)
 		check_longest_idle(s);
 	counters_on_close(reasons);
@@ -346,10 +353,17 @@ check_open(void)
 
 	for (uint32_t i = 0; i < state.n_open; i++) {
 		const struct stream *s = state.open[i];
-		uint64_t timeout = s->blocked ? o->stall_timeout : o->idle_timeout;
-		uint64_t quiet = awake - s->moved_awake;
+		bool waits = s->sent > s->acked;
+		uint64_t timeout =
+		        s->blocked || waits || s->shut ? o->stall_timeout : o->idle_timeout;
+		uint64_t quiet = awake - (waits || s->shut ? s->acked_awake : s->moved_awake);
 		/* a tenth for ticks that come a little late */
-		uint64_t most = timeout * MS * 11 / 10 + LATE + 2 * TICK;
+		uint64_t most = timeout * MS * 11 / 10 + LATE_STALL + 2 * TICK;
+
+		if (s->shut && !waits) { /* everything has arrived */
+			timeout = 1;
+			most = LATE;
+		}
 
 		expect(s->turn != clock_turn() || !s->told,
 		        "descriptor %d: error %d does not end the connection", s->peer_fd, s->told);
@@ -385,6 +399,8 @@ oracle_on_turn(bool calm)
 	expect(state.turns_without_progress < SPIN_TURNS,
 	        "%d turns of the loop without any progress", SPIN_TURNS);
 	expect(!state.has_logged, "an EXIT line without a close");
+	expect(state.n_open <= state.limit, "%u connections are open, more than the limit of %u",
+	        state.n_open, state.limit);
 	if (state.n_open <= 64 || clock_turn() % 64 == 0)
 		check_open();
 }

@@ -133,7 +133,8 @@ connect_to(struct peer *peer, struct waiting *waiting)
 	                .peer_fd = -1,
 	                .from = address_of(number, waiting->family),
 	                .receive_room = random_scale(1, 65536),
-	                .send_room = random_scale(1, 65536)},
+	                .send_room = random_scale(1, 65536),
+	                .window = random_scale(1, 65536)},
 	};
 	smallest = peer->stream.receive_room < peer->stream.send_room ? peer->stream.receive_room
 	                                                              : peer->stream.send_room;
@@ -244,6 +245,8 @@ act(struct peer *peer)
 		end(peer);
 	} else if (peer->manner == SILENT || misbehave(peer)) {
 		return;
+	} else if (random_one_in(3) && stream_peer_acknowledges(s)) {
+		return;
 	} else if (random_one_in(2)) {
 		write_some(peer);
 	} else if (takes_more(peer)) {
@@ -270,7 +273,9 @@ has_to_wait(const struct peer *peer)
 		return false;
 	if (s->written < peer->goal ? stream_peer_room(s) > 0 : may_finish(peer))
 		return false;
-	return s->sent == s->taken || !takes_more(peer);
+	if (stream_peer_can_acknowledge(s))
+		return false;
+	return s->acked == s->taken || !takes_more(peer);
 }
 
 uint32_t
@@ -309,6 +314,7 @@ peers_settle(void)
 
 		if (peer->state != CONNECTED)
 			continue;
+		peer->stream.window = 65536; /* not a byte at a time any more */
 		if (peer->manner == VANISHER && peer->stream.written >= peer->cut) {
 			stream_times_out(&peer->stream);
 			end(peer);

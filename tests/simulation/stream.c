@@ -131,7 +131,8 @@ check_sent(const struct stream *s, const void *buffer, size_t size)
 static ssize_t
 take(struct stream *s, size_t size)
 {
-	uint64_t room = s->send_room > s->sent - s->taken ? s->send_room - (s->sent - s->taken) : 0;
+	uint64_t queued = s->sent - s->acked;
+	uint64_t room = s->send_room > queued ? s->send_room - queued : 0;
 	int error = fault(CALL_SEND);
 
 	if (error)
@@ -146,6 +147,13 @@ take(struct stream *s, size_t size)
 	return (ssize_t)fault_cut(least(size, room));
 }
 
+static void
+begin_to_wait(struct stream *s)
+{
+	s->acked_ns = clock_now();
+	s->acked_awake = clock_awake();
+}
+
 ssize_t
 stream_send(struct stream *s, const void *buffer, size_t size, int flags)
 {
@@ -157,7 +165,10 @@ stream_send(struct stream *s, const void *buffer, size_t size, int flags)
 	expect(size > 0, "send of nothing");
 	count_call(s, &s->sends, "send");
 	check_sent(s, buffer, size);
+	expect(!s->shut, "send after shutdown");
 	result = take(s, size);
+	if (result > 0 && s->sent == s->acked)
+		begin_to_wait(s);
 	if (result < 0)
 		tell(s, (int)-result);
 	else
@@ -185,8 +196,19 @@ stream_accept(struct stream *s, int peer_fd)
 }
 
 void
+stream_shut(struct stream *s)
+{
+	s->shut = true;
+	stream_on_moved(s);
+}
+
+void
 stream_close(struct stream *s, bool abort)
 {
+	/* An orphan is nobody's: its bytes stay in the kernel for minutes, past every limit. */
+	expect(abort || s->linger || s->dead || s->written > s->read || s->acked == s->sent,
+	        "descriptor %d is closed with %llu bytes that are not acknowledged", s->peer_fd,
+	        (unsigned long long)(s->sent - s->acked));
 	s->closed = true;
 	s->reset = abort || s->linger || s->written > s->read;
 	s->peer_fd = -1;
@@ -196,7 +218,7 @@ stream_close(struct stream *s, bool abort)
 uint32_t
 stream_readiness(const struct stream *s)
 {
-	uint64_t queued = s->sent - s->taken;
+	uint64_t queued = s->sent - s->acked;
 	uint32_t events = 0;
 
 	if (s->written > s->read || s->fin || s->dead || s->error)
@@ -206,7 +228,7 @@ stream_readiness(const struct stream *s)
 		events |= EPOLLOUT;
 	if (s->error)
 		events |= EPOLLERR;
-	if (s->dead)
+	if (s->dead || (s->fin && s->shut)) /* for good */
 		events |= EPOLLHUP;
 	return events;
 }
@@ -233,11 +255,54 @@ stream_peer_writes(struct stream *s, uint64_t size)
 uint64_t
 stream_peer_reads(struct stream *s, uint64_t size)
 {
-	uint64_t length = least(size, s->sent - s->taken);
+	uint64_t length = least(size, s->acked - s->taken);
 
 	s->taken += length;
 	epoll_wake(s->peer_fd);
 	return length;
+}
+
+static uint64_t
+acknowledgeable(const struct stream *s)
+{
+	uint64_t room = s->window > s->acked - s->taken ? s->window - (s->acked - s->taken) : 0;
+
+	return s->dead || s->peer_gone ? 0 : least(room, s->sent - s->acked);
+}
+
+bool
+stream_peer_can_acknowledge(const struct stream *s)
+{
+	return acknowledgeable(s) > 0;
+}
+
+uint64_t
+stream_bytes_acked(const struct stream *s)
+{
+	return s->acked + (s->shut && s->acked == s->sent && s->acked_ns % 2);
+}
+
+int
+stream_error(struct stream *s)
+{
+	int error = take_error(s);
+
+	if (s->dead && !s->told)
+		s->told = error ? error : ECONNRESET;
+	return error;
+}
+
+bool
+stream_peer_acknowledges(struct stream *s)
+{
+	uint64_t length = acknowledgeable(s);
+
+	if (length == 0)
+		return false;
+	s->acked += fault_cut(length);
+	begin_to_wait(s);
+	epoll_wake(s->peer_fd);
+	return true;
 }
 
 void
@@ -277,5 +342,5 @@ stream_times_out(struct stream *s)
 bool
 stream_at_end(const struct stream *s)
 {
-	return s->closed && (s->reset || s->taken == s->sent);
+	return (s->closed && s->reset) || ((s->closed || s->shut) && s->taken == s->sent);
 }

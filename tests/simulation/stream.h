@@ -25,12 +25,14 @@ struct stream {
 	bool fin;               /* the peer has finished after what it has written */
 	bool fin_read;          /* and the daemon knows */
 
-	/* from the daemon to the peer: sent >= taken */
-	uint64_t sent, taken; /* bytes */
-	uint64_t send_room;   /* bytes that the kernel holds for the peer */
-	bool closed;          /* the daemon has closed it (or the kernel, while it waited) … */
-	bool reset;           /* … with RST */
-	bool linger;          /* SO_LINGER of 0 s is set */
+	/* from the daemon to the peer: sent >= acked >= taken */
+	uint64_t sent, acked, taken; /* bytes */
+	uint64_t send_room;          /* bytes that the kernel holds for the peer: sent, not acked */
+	uint64_t window; /* bytes that the peer's kernel holds for it: acked, not taken */
+	bool shut;       /* the daemon has sent FIN */
+	bool closed;     /* the daemon has closed it (or the kernel, while it waited) … */
+	bool reset;      /* … with RST */
+	bool linger;     /* SO_LINGER of 0 s is set */
 
 	bool peer_gone; /* the peer has closed it: what it is sent is answered with RST */
 	bool dead;      /* RST has come, or the retransmissions are over */
@@ -44,7 +46,9 @@ struct stream {
 	bool refused;                 /* its source had its share: it has to be closed at once */
 	uint64_t opened_ns, moved_ns; /* accepted; bytes last moved, or the first refusal */
 	uint64_t moved_awake;         /* the same on clock_awake() */
-	uint64_t turn;                /* the one that receives and sends are of */
+	uint64_t acked_ns;            /* when bytes last began to wait, or some were acknowledged */
+	uint64_t acked_awake;
+	uint64_t turn; /* the one that receives and sends are of */
 	unsigned receives, sends;
 };
 
@@ -56,7 +60,16 @@ void stream_on_moved(struct stream *stream);
 ssize_t stream_receive(struct stream *stream, void *buffer, size_t size, int flags);
 ssize_t stream_send(struct stream *stream, const void *buffer, size_t size, int flags);
 void stream_accept(struct stream *stream, int peer_fd);
+void stream_shut(struct stream *stream);
 void stream_close(struct stream *stream, bool abort);
+
+/* The peer's kernel acknowledges what it has room for. Returns whether that was anything. */
+bool stream_peer_acknowledges(struct stream *stream);
+bool stream_peer_can_acknowledge(const struct stream *stream);
+
+/* What TCP_INFO tells: bytes acknowledged, with FIN as one more; and SO_ERROR, once. */
+uint64_t stream_bytes_acked(const struct stream *stream);
+int stream_error(struct stream *stream);
 
 uint32_t stream_readiness(const struct stream *stream);
 

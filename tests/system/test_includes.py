@@ -15,7 +15,7 @@ FLOORS = (
     ("acceptor", "stats_socket", "udp"),
     ("sweep",),
     ("connection", "udp_filter", "udp_replies"),
-    ("echo", "gate", "source_limit", "source_tokens", "udp_requests"),
+    ("delivery", "echo", "gate", "source_limit", "source_tokens", "udp_requests"),
     ("listener", "limits", "service"),
     ("options",),
     ("ring_pool", "loop", "signals"),

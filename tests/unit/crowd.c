@@ -77,6 +77,15 @@ crowd_join(void)
 	return NULL;
 }
 
+bool
+crowd_evict(void)
+{
+	if (!sweep_can_free_slot(crowd.sweep))
+		return false;
+	sweep_free_slot(crowd.sweep);
+	return true;
+}
+
 void
 crowd_moves(struct connection *c)
 {

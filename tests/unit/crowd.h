@@ -27,6 +27,9 @@ void crowd_disperse(void);
 /* Opens one more, as the acceptor does. */
 struct connection *crowd_join(void);
 
+/* Frees a slot if one can be freed. Returns whether it did. */
+bool crowd_evict(void);
+
 /* What the echo of bytes leaves behind. */
 void crowd_moves(struct connection *c);
 

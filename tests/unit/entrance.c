@@ -7,7 +7,8 @@
 struct entrance entrance;
 
 void __wrap_sweep_wake(struct sweep *sweep);
-bool __wrap_sweep_evict_idle(struct sweep *sweep);
+bool __wrap_sweep_can_free_slot(struct sweep *sweep);
+void __wrap_sweep_free_slot(struct sweep *sweep);
 
 static void
 on_closed(void *owner)
@@ -42,13 +43,19 @@ leave(void)
 }
 
 bool
-__wrap_sweep_evict_idle(struct sweep *sweep)
+__wrap_sweep_can_free_slot(struct sweep *sweep)
 {
 	assert_ptr_equal(sweep, &entrance);
 	entrance.evictions_asked++;
-	if (entrance.evicts)
-		connection_close(entrance.connections, any_open(), CLOSE_FULL);
 	return entrance.evicts;
+}
+
+void
+__wrap_sweep_free_slot(struct sweep *sweep)
+{
+	assert_ptr_equal(sweep, &entrance);
+	assert_true(entrance.evicts);
+	connection_close(entrance.connections, any_open(), CLOSE_FULL);
 }
 
 void

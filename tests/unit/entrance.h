@@ -12,9 +12,9 @@ struct entrance {
 	struct connections *connections;
 	struct acceptor *acceptor;
 	size_t opened;          /* calls of sweep_wake() */
-	size_t evictions_asked; /* calls of sweep_evict_idle() */
+	size_t evictions_asked; /* calls of sweep_can_free_slot() */
 	uint64_t opening_takes_ns;
-	bool evicts; /* whether sweep_evict_idle() closes a connection */
+	bool evicts; /* whether a slot can be freed */
 };
 
 extern struct entrance entrance;

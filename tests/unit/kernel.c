@@ -1,6 +1,8 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,6 +13,8 @@ static size_t pattern; /* bytes that the peer has sent */
 ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
 ssize_t __wrap_send(int fd, const void *buffer, size_t size, int flags);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+int __wrap_shutdown(int fd, int how);
 int __real_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event);
 int __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event);
 
@@ -25,6 +29,7 @@ kernel_reset(void)
 {
 	memset(&kernel, 0, sizeof(kernel));
 	kernel.window = KERNEL_QUEUE;
+	kernel.acked = UINT64_MAX;
 	pattern = 0;
 }
 
@@ -118,6 +123,34 @@ __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t leng
 	(void)length;
 	if (level == SOL_SOCKET && name == SO_LINGER)
 		kernel.aborted = true;
+	return 0;
+}
+
+int
+__wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+	struct tcp_info *info = value;
+
+	(void)fd;
+	if (level == SOL_SOCKET && name == SO_ERROR && *length == sizeof(int)) {
+		*(int *)value = kernel.death;
+		return 0;
+	}
+	if (level != IPPROTO_TCP || name != TCP_INFO || *length < sizeof(*info))
+		return fail(EDOM);
+	kernel.asked++;
+	info->tcpi_bytes_acked = kernel.acked;
+	info->tcpi_state = kernel.death ? 7 : 8; /* TCP_CLOSE, TCP_CLOSE_WAIT */
+	return 0;
+}
+
+int
+__wrap_shutdown(int fd, int how)
+{
+	(void)fd;
+	if (how != SHUT_WR)
+		return fail(EDOM);
+	kernel.shut = true;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
 	KERNEL_QUEUE = 1 << 20,
@@ -26,6 +27,11 @@ struct kernel {
 
 	int take_error; /* errno of receives that throw away (MSG_TRUNC); 0: none */
 	bool lost;      /* and there is nothing for them */
+
+	uint64_t acked; /* TCP_INFO: bytes that the peer has acknowledged */
+	int death;      /* the connection has died of this errno; 0: it lives */
+	size_t asked;   /* calls for TCP_INFO */
+	bool shut;      /* FIN was sent before close(2) */
 
 	int interrupts;                   /* so many calls fail with EINTR first */
 	size_t receives, sends, controls; /* calls */

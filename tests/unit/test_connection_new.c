@@ -74,17 +74,21 @@ what_only_some_options_need_is_mapped_only_then(void **state)
 	connections_free(all);
 }
 
-/* All slots and no byte more. */
+/* All slots and no byte more, each connection from a source of its own. The source is checked
+ * first. */
 static void
 a_full_table_is_given_back(void **state)
 {
-	const struct address peer = {.in4 = {.sin_family = AF_INET}};
-	struct connections *all = make(false, LIMIT);
+	struct address peer = {.in4 = {.sin_family = AF_INET}};
+	struct connections *all = make(false, 1);
 
 	(void)state;
-	for (int i = 0; i < LIMIT; i++)
+	for (int i = 0; i < LIMIT; i++, peer.in4.sin_addr.s_addr++)
 		assert_int_equal(connection_open(all, eventfd(0, EFD_NONBLOCK), &peer), 0);
 	assert_int_equal(connection_open(all, 99, &peer), -ENOBUFS);
+	assert_int_equal(connection_open(all, 99, &peer), -ENOBUFS); /* nothing was counted */
+	peer.in4.sin_addr.s_addr--;
+	assert_int_equal(connection_open(all, 99, &peer), -EDQUOT);
 	connections_free(all);
 	assert_int_equal(stats.tcp_closed_drain, LIMIT);
 	assert_int_equal(mapped.now, 0);

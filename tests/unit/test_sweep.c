@@ -130,7 +130,7 @@ zero_is_never(void **state)
 	for (int s = 0; s < 10 * 3600; s++)
 		crowd_stop(1000);
 	assert_true(idle->open && stalled->open);
-	assert_false(sweep_evict_idle(crowd.sweep));
+	assert_false(crowd_evict());
 	assert_int_equal(crowd.reports, 0);
 	crowd_disperse();
 }

@@ -38,18 +38,18 @@ the_one_idle_longest_gives_way(void **state)
 	join_in_turn(all, CROWD);
 	crowd_pass(2000);
 	while (gone < CROWD) {
-		assert_true(sweep_evict_idle(crowd.sweep));
+		assert_true(crowd_evict());
 		assert_false(all[gone]->open);
 		gone++;
 		assert_int_equal(connections_open_now(crowd.connections), CROWD - gone);
 		if (gone % CANDIDATES == 0) {
 			/* one search a tick */
-			assert_false(sweep_evict_idle(crowd.sweep));
+			assert_false(crowd_evict());
 			crowd_pass(100);
 		}
 	}
 	assert_int_equal(crowd.stats.tcp_closed_full, CROWD);
-	assert_false(sweep_evict_idle(crowd.sweep));
+	assert_false(crowd_evict());
 	crowd_disperse();
 }
 
@@ -65,7 +65,7 @@ nobody_gives_way_early(void **state)
 		crowd_gather(2, 0, timeouts[i], 0);
 		crowd_join();
 		crowd_join();
-		for (; !sweep_evict_idle(crowd.sweep); lasted += 10)
+		for (; !crowd_evict(); lasted += 10)
 			crowd_pass(10);
 		/* a tick that has begun, and the one that is looked in */
 		assert_in_range(lasted, timeouts[i], timeouts[i] + 220);
@@ -85,11 +85,11 @@ who_is_blocked_does_not_give_way(void **state)
 	c = crowd_join();
 	c->blocked = true;
 	crowd_pass(5000);
-	assert_false(sweep_evict_idle(crowd.sweep));
+	assert_false(crowd_evict());
 	assert_int_equal(crowd.reports, 0);
 	c->blocked = false;
 	crowd_pass(100);
-	assert_true(sweep_evict_idle(crowd.sweep));
+	assert_true(crowd_evict());
 	assert_false(c->open);
 	crowd_disperse();
 }
@@ -103,16 +103,16 @@ who_has_changed_since_the_search_is_passed_over(void **state)
 	crowd_gather(5, 0, 1000, 0);
 	join_in_turn(all, 5);
 	crowd_pass(2000);
-	assert_true(sweep_evict_idle(crowd.sweep)); /* all five were found */
+	assert_true(crowd_evict()); /* all five were found */
 	assert_false(all[0]->open);
 	crowd_moves(all[1]);
 	connection_close(crowd.connections, all[2], CLOSE_EOF);
 	assert_ptr_equal(crowd_join(), all[2]); /* another peer in the same slot */
 	all[3]->blocked = true;
-	assert_true(sweep_evict_idle(crowd.sweep));
+	assert_true(crowd_evict());
 	assert_false(all[4]->open);
 	assert_true(all[1]->open && all[2]->open && all[3]->open);
-	assert_false(sweep_evict_idle(crowd.sweep));
+	assert_false(crowd_evict());
 	crowd_disperse();
 }
 
@@ -126,13 +126,13 @@ who_has_moved_is_not_the_one_idle_longest(void **state)
 	crowd_gather(3, 0, 1000, 0);
 	join_in_turn(all, 3);
 	crowd_pass(2000);
-	assert_true(sweep_evict_idle(crowd.sweep));
+	assert_true(crowd_evict());
 	crowd_moves(all[1]);
 	crowd_pass(5000);
-	assert_true(sweep_evict_idle(crowd.sweep));
+	assert_true(crowd_evict());
 	assert_false(all[2]->open);
 	assert_true(all[1]->open);
-	assert_true(sweep_evict_idle(crowd.sweep)); /* a search of this tick finds it */
+	assert_true(crowd_evict()); /* a search of this tick finds it */
 	assert_false(all[1]->open);
 	crowd_disperse();
 }
