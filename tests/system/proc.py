@@ -37,6 +37,16 @@ def queues(port):
     return [(row[2], row[3]) for row in _table("tcp") if row[0] == port and row[1] == ESTABLISHED]
 
 
+def sent_queues(port):
+    """Bytes sent and not acknowledged of every connection at this local port that has some, in whatever state."""
+    return [row[2] for row in _table("tcp") if row[0] == port and row[1] != LISTENING and row[2] > 0]
+
+
+def orphans(port):
+    """Connections at this local port that no process holds and whose peers have not acknowledged everything."""
+    return sum(row[0] == port and row[4] == "0" and row[2] > 0 for row in _table("tcp"))
+
+
 def socket_memory(port):
     """(to send, to read) in bytes of the kernel's memory, its own overhead included, of every connection at
     this local port (SO_MEMINFO: wmem_queued and rmem_alloc, shown by ss(8))."""

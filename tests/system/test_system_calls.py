@@ -54,7 +54,7 @@ class SystemCalls(unittest.TestCase):
             names = collections.Counter(name for name, *_ in made)
             print(f"{len(made) / self.ECHOES:.3f} system calls an echo: {dict(names)}", flush=True)
             # a tick of the slow sweep is one more now and then
-            self.assertLessEqual(len(made), 3.01 * self.ECHOES + 20, names)
+            self.assertLessEqual(len(made) - names["getsockopt"], 3.01 * self.ECHOES + 20, names)
             self.assertEqual(names["epoll_ctl"], 0)
             self.assertEqual([call for call in made if call[3] == "EAGAIN"], [])
 
@@ -70,7 +70,9 @@ class SystemCalls(unittest.TestCase):
                 for peer in peers:
                     self.assertEqual(peer.recv(100), b"12345678")
             made = traced.calls()[before:]
-            self.assertLessEqual({name for name, *_ in made}, {"epoll_wait", "epoll_pwait"} | RECEIVE | SEND)
+            # TCP_INFO: once a round of the sweep for each connection
+            self.assertLessEqual({name for name, *_ in made}, {"epoll_wait", "epoll_pwait", "getsockopt"} | RECEIVE | SEND)
+            made = [call for call in made if call[0] != "getsockopt"]
             self.assertLessEqual(len(made), 3.01 * 40 * 50 + 20)
             self.assertEqual([call for call in made if call[3] == "EAGAIN"], [])
             for peer in peers:
@@ -170,7 +172,7 @@ class SystemCalls(unittest.TestCase):
         return collections.Counter(name for name, *_ in calls if not name.startswith("epoll_") or name == "epoll_ctl")
 
     def test_connect_echo_close_in_a_storm(self):
-        """accept4, epoll_ctl, receive, send, receive (the end), close; and an accept4 in vain now and then."""
+        """accept4, epoll_ctl, receive, send, receive (the end), getsockopt, close; an accept4 in vain now and then."""
         storm = 500
         with Traced() as traced:
             before = len(traced.calls())
@@ -185,10 +187,10 @@ class SystemCalls(unittest.TestCase):
                     self.assertEqual(receive_all(peer), b"x")
             made = self.beside_waits(traced.calls()[before:])
             print(f"{made.total() / storm:.3f} system calls: {dict(made)}", flush=True)
-            self.assertLessEqual(made.total(), 6.1 * storm, made)
+            self.assertLessEqual(made.total(), 7.1 * storm, made)
 
     def test_connect_echo_close_one_a_turn(self):
-        """One more than in a storm: the accept4 that finds nobody else."""
+        """As in a storm: after a single connection, no accept4 looks for another."""
         alone = 500
         with Traced() as traced:
             before = len(traced.calls())
