@@ -111,6 +111,7 @@ stream_receive(struct stream *s, void *buffer, size_t size, int flags)
 	if (error)
 		return tell(s, error);
 	if (s->fin || s->dead) {
+		expect(!s->fin_read, "descriptor %d: FIN is received twice", s->peer_fd);
 		s->fin_read = s->fin;
 		return 0;
 	}
