@@ -122,8 +122,14 @@ connection_close_reason(int ended)
 int
 connection_check_delivery(struct connections *all, struct connection *c, uint32_t *waiting_ticks)
 {
-	return delivery_check(&all->deliveries[pool_index(&all->slots, c)], c->watcher.fd, c->sent,
-	        all->echo.now, waiting_ticks);
+	struct delivery *delivery = &all->deliveries[pool_index(&all->slots, c)];
+	uint32_t acked_before = delivery->acked;
+	int result = delivery_check(delivery, c->watcher.fd, c->sent, all->echo.now, waiting_ticks);
+
+	/* what the peer has acknowledged is progress for the bytes not yet sent, too */
+	if (c->blocked && result == DELIVERY_COMPLETE && delivery->acked != acked_before)
+		c->active_at = all->echo.now;
+	return result;
 }
 
 /*

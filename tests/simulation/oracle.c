@@ -190,7 +190,9 @@ reasons_for(const struct stream *s)
 {
 	const struct options *o = state.options;
 	uint64_t quiet_ms = (clock_now() - s->moved_ns) / MS;
-	uint64_t stalled_ms = (clock_now() - (s->sent > s->acked ? s->acked_ns : s->moved_ns)) / MS;
+	uint64_t since_ns =
+	        s->sent > s->acked || s->acked_ns > s->moved_ns ? s->acked_ns : s->moved_ns;
+	uint64_t stalled_ms = (clock_now() - since_ns) / MS;
 	unsigned reasons = 0;
 
 	if (s->fin_read && s->sent == s->written && s->acked == s->sent)
@@ -356,7 +358,8 @@ check_open(void)
 		bool waits = s->sent > s->acked;
 		uint64_t timeout =
 		        s->blocked || waits || s->shut ? o->stall_timeout : o->idle_timeout;
-		uint64_t quiet = awake - (waits || s->shut ? s->acked_awake : s->moved_awake);
+		bool by_acks = waits || s->shut || (s->blocked && s->acked_awake > s->moved_awake);
+		uint64_t quiet = awake - (by_acks ? s->acked_awake : s->moved_awake);
 		/* a tenth for ticks that come a little late */
 		uint64_t most = timeout * MS * 11 / 10 + LATE_STALL + 2 * TICK;
 
