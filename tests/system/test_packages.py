@@ -38,7 +38,7 @@ class Packages(unittest.TestCase):
 
     def test_each_kind_is_read_by_something(self):
         asked = {"container"} if '"container" in' in read("tests/systemd/container.py") else set()
-        for path in ("packaging/run", "packaging/deb", "tests/run", "tests/bench/README.md"):
+        for path in ("packaging/run", "packaging/deb", "packaging/container/build", "tests/run", "tests/bench/README.md"):
             for words in re.findall(r"\b(?:install_missing|packaging/need) ([a-z ]+)", read(path)):
                 asked.update(words.split())
         self.assertEqual(asked, kinds())
