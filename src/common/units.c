@@ -78,7 +78,10 @@ parse_fraction(const char *text, uint64_t *billionths, const char **end)
 	    loop variant strlen(text) - (p - text);
 	*/
 	for (; *p >= '0' && *p <= '9'; p++) {
-		n += (uint64_t)(*p - '0') * place;
+		uint64_t digit = (uint64_t)(*p - '0');
+
+		/*@ assert fraction(text, p - text + 1) == n + digit * place; */
+		n += digit * place;
 		place /= 10;
 	}
 	*end = p;

@@ -56,8 +56,9 @@ class Prefix(unittest.TestCase):
                 with open(os.path.join(units, unit), encoding="utf-8") as file:
                     text = file.read()
                 self.assertTrue(os.access(re.search(r"^ExecStart=(\S+)", text, re.M).group(1), os.X_OK))
+                self.assertTrue(os.access(re.search(r" --config=(\S+)$", text, re.M).group(1), os.R_OK))
                 self.assertEqual(set(re.findall(r"[^\s=]*/echod(?=\s)", text)),
-                                 {os.path.join(prefix, "sbin/echod"), "-/etc/default/echod"})
+                                 {os.path.join(prefix, "sbin/echod"), os.path.join(prefix, "etc/echod")})
                 self.assertNotRegex(text, r"@[A-Z_]+@")
             self.assertEqual(len(os.listdir(units)), 6)
 

@@ -48,7 +48,9 @@ static const char *const shell[] = {"sh", "-c", "exit 0", NULL};
 static const struct call calls[] = {
         /* reading what is not ours */
         {"read /etc/passwd", SYS_openat, {AT_FDCWD, TEXT("/etc/passwd"), O_RDONLY}},
-        {"read /etc/default/echod", SYS_openat, {AT_FDCWD, TEXT("/etc/default/echod"), O_RDONLY}},
+        {"read /etc/hostname", SYS_openat, {AT_FDCWD, TEXT("/etc/hostname"), O_RDONLY}},
+        {"write echod.conf", SYS_openat, {AT_FDCWD, TEXT("/etc/echod/echod.conf"), O_WRONLY}},
+        {"create /etc/echod/f", SYS_openat, {AT_FDCWD, TEXT("/etc/echod/f"), CREATE, 0600}},
         {"read /var/log", SYS_openat, {AT_FDCWD, TEXT("/var/log"), O_RDONLY}},
         {"read /home", SYS_openat, {AT_FDCWD, TEXT("/home"), O_RDONLY}},
         {"read /run/systemd/system", SYS_openat, {AT_FDCWD, TEXT("/run/systemd/system"), O_RDONLY}},

@@ -29,7 +29,7 @@ class Cage(unittest.TestCase):
     def attempt(self):
         """Runs the attempts in the daemon's cage; returns the names of those that succeeded."""
         text = machine.run("cat", "/lib/systemd/system/echod.service").stdout
-        for removed in (" --activated", " $ECHOD_OPTIONS"):
+        for removed in (" --activated", " --config=/etc/echod/echod.conf"):
             self.assertIn(removed, text)
             text = text.replace(removed, "")
         machine.write("/run/systemd/system/" + UNIT, text.replace(DAEMON, CAGED))
@@ -56,8 +56,8 @@ class Cage(unittest.TestCase):
                 ("SystemCallFilter=", {"clone", "ptrace", "prctl", "bind", "memfd_create"}),
                 ("SystemCallFilter=socketpair", {"socketpair"}),
                 ("MemoryDenyWriteExecute=no", {"mmap writable and executable", "mprotect to executable"}),
-                ("InaccessiblePaths=", {"read /etc/passwd", "read /var/log", "create /dev/shm/f"}),
-                ("TemporaryFileSystem=", {"read /run/systemd/system", "write to the journal"}),
+                ("InaccessiblePaths=", {"read /var/log", "create /dev/shm/f"}),
+                ("TemporaryFileSystem=", {"read /etc/passwd", "read /run/systemd/system", "write to the journal"}),
                 ("RestrictAddressFamilies=", {"socket TCP", "socket UDP", "socket AF_NETLINK"})):
             with self.subTest(without=wall):
                 machine.write(f"/run/systemd/system/{UNIT}.d/wall.conf", f"[Service]\n{wall}\n")

@@ -49,7 +49,7 @@ class Package(unittest.TestCase):
             self.assertNotEqual(machine.active(unit), "active")
         with self.assertRaises(ConnectionRefusedError):
             connect(PORT)
-        self.assertIn("/etc/default/echod", everything())  # the administrator's, until a purge
+        self.assertIn("/etc/echod/echod.conf", everything())  # the administrator's, until a purge
         self.dpkg("--purge", "echod", "echod-tools")
         self.assertEqual(everything() - self.before, set())
         self.assertEqual(self.before - everything(), set())

@@ -16,7 +16,7 @@ HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 TYPES = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 PACKETS = [(kind, family) for kind in TYPES for family in HOSTS]
 UNITS = ("echod.socket", "echod-udp.socket", "echod.service")
-OPTIONS = "/etc/default/echod"
+OPTIONS = "/etc/echod/echod.conf"
 
 machine = None
 
@@ -122,7 +122,7 @@ class Service(unittest.TestCase):
         machine.run("sh", "-c", f"""
             systemctl stop {' '.join(UNITS)} 'echod@*.socket' 'echod-udp@*.socket' 'echod@*.service'
             rm -rf /run/systemd/system/echod*.d
-            echo 'ECHOD_OPTIONS=""' >{OPTIONS}
+            : >{OPTIONS}
             systemctl daemon-reload
             systemctl reset-failed""")
 
@@ -130,8 +130,8 @@ class Service(unittest.TestCase):
         machine.write(f"/run/systemd/system/{unit}.d/test.conf", "\n".join(lines) + "\n")
         machine.run("systemctl", "daemon-reload")
 
-    def options(self, text):
-        machine.write(OPTIONS, f'ECHOD_OPTIONS="{text}"\n')
+    def options(self, *lines):
+        machine.write(OPTIONS, "\n".join(lines) + "\n")
 
     def wait_active(self, unit, state):
         harness.wait_until(lambda: machine.active(unit) == state, f"{unit} to be {state}")
@@ -243,11 +243,11 @@ class Service(unittest.TestCase):
         self.assertIn("no sockets were handed over", machine.journal("echod.service"))
 
     def test_wrong_options_end_in_failed_with_a_reason(self):
-        self.options("--idle-timeout=soon")
+        self.options("idle-timeout = soon")
         machine.run("systemctl", "start", "echod.service", check=False)
         self.assertEqual(machine.active("echod.service"), "failed")
         self.assertEqual(machine.show("echod.service", "NRestarts"), "0")
-        reason = "--idle-timeout=soon: must be"
+        reason = "echod.conf:1: idle-timeout = soon: must be"
         self.assertIn(reason, machine.run("systemctl", "status", "echod.service", check=False).stdout)
         # somebody who waits on the socket starts it again and again, but not for long
         self.drop_in("echod.service", "[Unit]", "StartLimitIntervalSec=1h", "StartLimitBurst=10")
@@ -260,7 +260,7 @@ class Service(unittest.TestCase):
         one_echo()
 
     def test_idle_it_ends_and_nothing_is_lost_in_between(self):
-        self.options("--exit-idle-time=1s")
+        self.options("exit-idle-time = 1s")
         pids = set()
         # Each kind of packet arrives around the time of the end: shortly before, at, after.
         for step in range(12):
@@ -273,7 +273,7 @@ class Service(unittest.TestCase):
         one_echo()
 
     def test_a_long_drain_is_granted(self):
-        self.options("--drain-timeout=1h")
+        self.options("drain-timeout = 1h")
         self.drop_in("echod.service", "[Service]", "TimeoutStopSec=1s")
         with peer() as sock:
             echo(sock)
