@@ -20,16 +20,17 @@ class Case:
     bulk     a stream of 1 MiB messages beside it
     churn    connections that come, echo one byte and go: so many at once
     datagrams  how datagram_load sends them, instead of echod-bench
+    wire     between two namespaces instead of on the loopback
     share    latency at this share of the floor's capacity
     """
 
     def __init__(self, name, meaning, *options, connections=1, protocol="tcp", idle=0, busy=False, bulk=False,
-                 churn=0, datagrams=None, share=None, seconds=0.7):
+                 churn=0, datagrams=None, wire=False, share=None, seconds=0.7):
         self.name, self.meaning = name, meaning
         self.options = [f"--connections={connections}", *options]
         self.connections, self.protocol, self.idle = connections, protocol, idle
         self.busy, self.bulk, self.churn, self.share = busy, bulk, churn, share
-        self.datagrams = datagrams
+        self.datagrams, self.wire = datagrams, wire
         self.seconds = seconds
         self.floor = FLOORS[protocol]
         self.control = self.floor + AGAIN
@@ -38,12 +39,30 @@ class Case:
         """Whether this server can be put under this load, and its CPU time be told."""
         if name in FORKING and (self.churn or self.idle):
             return False
+        if self.wire and not build.listens_anywhere(name):
+            return False
         return build.speaks(name, self.protocol) and self.connections <= (build.most(name) or 10**6)
 
 
 def tcp(connections, size, **more):
     return Case(f"{connections}x{size}", f"{connections} connections, {size} B messages", f"--size={size}",
                 connections=connections, **more)
+
+
+DATAGRAMS = {
+    "single": "one datagram of 64 B in flight",
+    "clients": "50 sockets, each with one datagram of 64 B in flight",
+    "eight": "8 datagrams of 64 B queued from one socket",
+    "sockets": "16 sockets, 8 datagrams of 64 B queued from each",
+    "burst": "bursts of 64 datagrams of 64 B",
+    "large": "bursts of 32 datagrams of 1,200 B",
+    "train": "8 bursts of 64 datagrams of 64 B, each sent as one message (UDP_SEGMENT) and received so (UDP_GRO)",
+}
+
+
+def udp(place, mode, meaning):
+    where = " between two namespaces" if place == "wire" else ""
+    return Case(f"{place}-{mode}", meaning + where, protocol="udp", datagrams=mode, wire=place == "wire")
 
 
 CASES = [
@@ -57,10 +76,8 @@ CASES = [
     Case("idle-1000", "50 connections, 64 B, beside 1,000 idle ones", "--size=64", connections=50, idle=1000),
     Case("idle-15000", "50 connections, 64 B, beside 15,000 idle ones", "--size=64", connections=50, idle=15000),
     Case("udp-single", "one datagram of 64 B in flight", "--size=64", "--udp", protocol="udp"),
-    Case("udp-clients", "50 clients, each with one datagram of 64 B in flight", protocol="udp", datagrams="clients"),
-    Case("udp-burst", "bursts of 64 datagrams of 64 B", protocol="udp", datagrams="burst"),
-    Case("udp-train", "8 such bursts, each sent as one (UDP_SEGMENT) and received so (UDP_GRO)", protocol="udp",
-         datagrams="train"),
+    *(udp(place, mode, meaning) for place in ("udp", "wire") for mode, meaning in DATAGRAMS.items()
+      if (place, mode) != ("udp", "single")),
     Case("storm", "connect, echo, close: 64 at once", churn=64),
     Case("one-by-one", "connect, echo, close: one at a time", churn=1),
     Case("latency", "50 connections, 64 B, at half the floor's capacity", "--size=64", connections=50, share=0.5),
@@ -156,10 +173,11 @@ class Load:
                 **dict(zip(("p50", "p99", "p99.9"), first_echo))}
 
     def _datagrams(self, server, case):
-        load = [self.datagram_load, str(server.port), case.datagrams]
-        self._run(*load, "100")
-        before = server.cpu()
-        back, lost = map(int, self._run(*load, str(int(1000 * case.seconds))).split())
+        load = [self.datagram_load, server.place.address, str(server.port), case.datagrams]
+        with server.place.client():
+            self._run(*load, "100")
+            before = server.cpu()
+            back, lost = map(int, self._run(*load, str(int(1000 * case.seconds))).split())
         if back == 0:
             raise Missing("nothing came back")
         return {"cpu_us": 1e6 * (server.cpu() - before) / back, "per_s": back / case.seconds, "lost": lost}

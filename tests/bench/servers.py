@@ -1,14 +1,18 @@
 """The servers that are compared: how each is built, started, and asked for its CPU time."""
+import contextlib
 import glob
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "system"))
+import network  # noqa: E402
 PEERS = os.path.join(HERE, "peers")
 START_DEADLINE = 10  # seconds
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
@@ -16,12 +20,13 @@ FLOORS = {"tcp": "floor", "udp": "loop"}  # what the others are compared with
 AGAIN = "-again"  # and what it is itself
 
 # name: (what builds it or None, what runs it, protocols, at most so many connections). {out} is the
-# program, {peers} the sources, {port} the port, {scratch} a directory for files of its own.
+# program, {peers} the sources, {port} the port, {address} the address, {scratch} a directory for files of its own.
 SERVERS = {
     "floor": ("cc -O2 {peers}/floor.c -o {out}", "{out} {port}", "tcp", None),
     "floor-again": ("cc -O2 {peers}/floor.c -o {out}", "{out} {port}", "tcp", None),
-    "loop": ("cc -O2 {peers}/datagram_floor.c -o {out}", "{out} {port}", "udp", None),
-    "loop-again": ("cc -O2 {peers}/datagram_floor.c -o {out}", "{out} {port}", "udp", None),
+    "loop": ("cc -O2 {peers}/datagram_floor.c -o {out}", "{out} {port} {address}", "udp", None),
+    "loop-again": ("cc -O2 {peers}/datagram_floor.c -o {out}", "{out} {port} {address}", "udp", None),
+    "batched": ("cc -O2 {peers}/datagram_batch.c -o {out}", "{out} {port} {address}", "udp", None),
     "batch-floor": ("cc -O2 {peers}/batch_floor.c -o {out} -luring", "{out} {port}", "tcp", None),
     "libuv": ("cc -O2 {peers}/libuv.c -o {out} -luv", "{out} {port}", "tcp udp", None),
     "libevent": ("cc -O2 {peers}/libevent.c -o {out} -levent_core", "{out} {port}", "tcp", None),
@@ -86,14 +91,40 @@ def children(pid):
     return found
 
 
+class Loopback:
+    """Where server and load meet: on this host."""
+    address = "127.0.0.1"
+
+    @contextlib.contextmanager
+    def server(self):
+        yield
+
+    client = server
+
+
+class Wire:
+    """Where server and load meet: two namespaces joined by a veth pair. Replies pass routing, netfilter, a queue."""
+    address = "192.0.2.1"
+
+    def __init__(self):
+        self.server_host, self.client_host = network.pair()
+
+    def server(self):
+        return self.server_host.inside()
+
+    def client(self):
+        return self.client_host.inside()
+
+
 class Server:
     """One of them, running on its own core. A context manager."""
 
-    def __init__(self, build, name, core, protocol):
-        self.name = name
-        self.port = free_port(protocol)
+    def __init__(self, build, name, core, protocol, place):
+        self.name, self.place = name, place
+        with place.server():
+            self.port = free_port(protocol)
         self.scratch = tempfile.TemporaryDirectory()
-        self.command = build.command(name, self.port, self.scratch.name)
+        self.command = build.command(name, self.port, place.address, self.scratch.name)
         self.protocol = protocol
         self.core = core
 
@@ -101,9 +132,10 @@ class Server:
         with open(os.path.join(self.scratch.name, "xinetd.conf"), "w", encoding="ascii") as file:
             file.write(XINETD.format(port=self.port))
         self.log = open(os.path.join(self.scratch.name, "log"), "w+b")
-        self.process = subprocess.Popen(["taskset", "-c", str(self.core), *self.command],
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                        start_new_session=True)
+        with self.place.server():
+            self.process = subprocess.Popen(["taskset", "-c", str(self.core), *self.command],
+                                            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                            start_new_session=True)
         self.pid = self.process.pid
         end = time.monotonic() + START_DEADLINE
         while not self._answers():
@@ -115,9 +147,11 @@ class Server:
 
     def _answers(self):
         try:
-            with socket.socket(socket.AF_INET, KINDS[self.protocol]) as peer:
+            with self.place.client():
+                peer = socket.socket(socket.AF_INET, KINDS[self.protocol])
+            with peer:
                 peer.settimeout(2 if self.protocol == "tcp" else 0.2)
-                peer.connect(("127.0.0.1", self.port))
+                peer.connect((self.place.address, self.port))
                 peer.sendall(b"?")
                 return peer.recv(1) == b"?"
         except OSError:
@@ -158,7 +192,7 @@ class Build:
         self.out = out
         self.missing = {}
         self.names = [*SERVERS, "echod"]
-        self.more = {"echod": f"{echod} --quiet --listen=127.0.0.1:{{port}}", **more}
+        self.more = {"echod": f"{echod} --quiet --udp-rate=1000000 --listen={{address}}:{{port}}", **more}
         self.names += more
         os.makedirs(out, exist_ok=True)
         for name in SERVERS:
@@ -178,12 +212,17 @@ class Build:
         done = subprocess.run(line.split(), stderr=subprocess.PIPE, env=environment, check=False)
         return None if done.returncode == 0 else done.stderr.decode(errors="replace").splitlines()[0]
 
+    def listens_anywhere(self, name):
+        """Whether it can be told where to listen: the others know the loopback alone."""
+        return "{address}" in (self.more[name] if name in self.more else SERVERS[name][1])
+
     def most(self, name):
         return SERVERS[name][3] if name in SERVERS else None
 
     def speaks(self, name, protocol):
         return name not in SERVERS or protocol in SERVERS[name][2].split()
 
-    def command(self, name, port, scratch):
+    def command(self, name, port, address, scratch):
         template = self.more[name] if name in self.more else SERVERS[name][1]
-        return template.format(peers=PEERS, out=os.path.join(self.out, name), port=port, scratch=scratch).split()
+        return template.format(peers=PEERS, out=os.path.join(self.out, name), port=port, address=address,
+                               scratch=scratch).split()

@@ -1,4 +1,5 @@
-/* The yardstick for datagrams: the loop that everybody writes first. Usage: datagram_floor PORT */
+/* The yardstick for datagrams: the loop everybody writes first. Usage: datagram_floor PORT
+ * [ADDRESS] */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -10,7 +11,7 @@ main(int argc, char **argv)
 {
 	struct sockaddr_in here = {.sin_family = AF_INET,
 	        .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)),
-	        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	        .sin_addr.s_addr = argc > 2 ? inet_addr(argv[2]) : htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), size = 4 << 20;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
