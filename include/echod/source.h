@@ -1,6 +1,8 @@
 /*
  * What counts as one source: an IPv4 address, or the /64 of an IPv6 address. A /64 is the least
- * that one customer is given (RFC 6177), so more addresses from it are not more peers. Pure.
+ * that one customer is given (RFC 6177), so more addresses from it are not more peers. Two prefixes
+ * are shared by many hosts: each link-local address (fe80::/64) is a source of its own, and an
+ * address of NAT64 (64:ff9b::/96, RFC 6052) is the IPv4 address embedded in it. Pure.
  */
 #ifndef ECHOD_SOURCE_H
 #define ECHOD_SOURCE_H
@@ -13,7 +15,7 @@ struct source_key {
 	unsigned char bytes[16];
 };
 
-/* The source that an address belongs to. IPv4 addresses are v4-mapped. */
+/* The source that an address belongs to. IPv4 addresses, and sources, are v4-mapped. */
 struct in6_addr source_of(const struct in6_addr *address);
 
 /* SipHash of the source. */

@@ -26,7 +26,7 @@ input_address(struct input *input, struct in6_addr *address, bool few)
 	        "::ffff:198.51.100.7", "::ffff:192.0.2.1", "::ffff:192.0.2.255",
 	        "::ffff:255.255.255.255", "::ffff:0.0.0.0", "::ffff:0.1.2.3", "::ffff:224.0.0.1",
 	        "::ffff:239.255.255.255", "::ffff:240.0.0.1", "::", "::1", "fe80::1", "2001:db8::1",
-	        "2001:db8::ffff:1", "ff02::1"};
+	        "2001:db8::ffff:1", "ff02::1", "fe80::2", "64:ff9b::192.0.2.1"};
 	size_t which = input_byte(input) % (ARRAY_SIZE(known) + (few ? 0 : 2));
 
 	if (which < ARRAY_SIZE(known)) {

@@ -110,11 +110,18 @@ refusal(struct model *model, const struct arrived *a)
 	return NULL;
 }
 
-/* A source is an IPv4 address or a /64. */
+/* A source is an IPv4 address or a /64, on the link an address; NAT64 hides an IPv4 address. */
 static struct spender *
-spender_of(struct model *model, const struct in6_addr *source)
+spender_of(struct model *model, const struct in6_addr *address)
 {
-	size_t length = is_v4(source) ? 16 : 8, i = 0;
+	bool on_link = starts(address, "\xfe\x80\0\0\0\0\0\0", 8);
+	struct in6_addr translated = *address;
+	const struct in6_addr *source = &translated;
+	size_t length, i = 0;
+
+	if (starts(address, "\0\x64\xff\x9b\0\0\0\0\0\0\0\0", 12))
+		memcpy(&translated, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+	length = is_v4(source) || on_link ? 16 : 8;
 
 	while (i < model->n_spenders &&
 	        (is_v4(&model->spenders[i].source) != is_v4(source) ||

@@ -1,4 +1,5 @@
-"""--max-connections-per-source: an IPv4 address is one source, and so is a /64 of IPv6."""
+"""--max-connections-per-source: an IPv4 address is one source, and so is a /64 of IPv6, unless many hosts share it."""
+import socket
 import unittest
 
 import harness
@@ -9,8 +10,14 @@ ONE_SOURCE = ("2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1:ffff:ffff:ffff
 OTHER_SOURCES = ("2001:db8:0:2::1", "2001:db8:1:1::1")
 
 
+LOOPBACK = 1  # its index
+# of prefixes that many hosts share
+ON_LINK = ("fe80::1", "fe80::2")
+NAT64 = ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2")
+
+
 def setUpModule():
-    harness.own_network(*(f"{address}/128" for address in (SERVER, *ONE_SOURCE, *OTHER_SOURCES)))
+    harness.own_network(*(f"{address}/128" for address in (SERVER, *ONE_SOURCE, *OTHER_SOURCES, *ON_LINK, *NAT64)))
 
 
 class Sources(unittest.TestCase):
@@ -55,6 +62,23 @@ class Sources(unittest.TestCase):
             peers.append(connect(daemon.tcp, "127.0.0.1"))
             for peer in peers:
                 self.served(peer)
+                peer.close()
+
+    def test_hosts_that_share_a_prefix_are_sources_of_their_own(self):
+        """Every host on the link has fe80::/64, every IPv4 host behind NAT64 64:ff9b::/96."""
+        with harness.Daemon("--max-connections-per-source=1") as daemon:
+            with connect(daemon.tcp, SERVER, source=NAT64[0]) as first, \
+                    connect(daemon.tcp, SERVER, source=NAT64[1]) as second:
+                self.served(first)
+                self.served(second)
+                self.refused(daemon.tcp, SERVER, source=NAT64[0])
+            peers = [socket.socket(socket.AF_INET6, socket.SOCK_STREAM) for _ in ON_LINK]
+            for peer, source in zip(peers, ON_LINK):
+                peer.settimeout(harness.DEADLINE)
+                peer.bind((source, 0, 0, LOOPBACK))
+                peer.connect((ON_LINK[0], daemon.tcp, 0, LOOPBACK))
+                self.served(peer)
+            for peer in peers:
                 peer.close()
 
     def test_each_of_many_sources_has_its_share(self):

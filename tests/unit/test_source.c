@@ -16,7 +16,7 @@ address(const char *text)
 }
 
 static void
-ipv4_by_address_ipv6_by_its_first_64_bits(void **state)
+addresses_of_one_source(void **state)
 {
 	static const struct {
 		const char *one, *other;
@@ -28,6 +28,19 @@ ipv4_by_address_ipv6_by_its_first_64_bits(void **state)
 	        {"2001:db8:0:1::1", "2001:db8:0:2::1", false},
 	        {"2001:db8:0:1::1", "2001:db8:1:1::1", false},
 	        {"::5", "::ffff:0.0.0.5", false},
+	        /* a link's hosts all share fe80::/64 */
+	        {"fe80::1", "fe80::2", false},
+	        {"fe80::1", "fe80::1", true},
+	        {"fe80::1:0:0:1", "fe80::2:0:0:1", false},
+	        {"fe80:0:0:1::1", "fe80:0:0:1::2", true},
+	        {"fec0::1", "fec0::2", true},
+	        /* NAT64: IPv4 hosts share 64:ff9b::/96 (RFC 6052), and are one source with or
+	           without it */
+	        {"64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false},
+	        {"64:ff9b::192.0.2.1", "::ffff:192.0.2.1", true},
+	        {"64:ff9b::1:0:0", "64:ff9b::1:0:1", true},
+	        {"64:ff9b:1::1", "64:ff9b:1::2", true},
+	        {"64:ff9a::1", "64:ff9a::2", true},
 	};
 
 	(void)state;
@@ -57,7 +70,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(ipv4_by_address_ipv6_by_its_first_64_bits),
+	        cmocka_unit_test(addresses_of_one_source),
 	        cmocka_unit_test(the_hash_depends_on_source_and_key),
 	};
 
