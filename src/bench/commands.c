@@ -1,9 +1,11 @@
 #include "echod/bench/commands.h"
 
 #include "echod/bench/report.h"
+#include "echod/bench/report_html.h"
 #include "echod/bench/result_file.h"
 #include "echod/tools/tool_options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,5 +94,61 @@ command_merge(int argc, char **argv)
 	else
 		code = command_show(&result, options.json);
 	result_release(&result);
+	return code;
+}
+
+struct report_options {
+	const char *output_file;
+};
+
+static const struct option_spec report_specs[] = {
+        {.name = "output",
+                .letter = 'o',
+                .kind = OPTION_TEXT,
+                .argument = "FILE",
+                .offset = offsetof(struct report_options, output_file),
+                .preset = "report.html",
+                .help = "where the page goes"},
+};
+
+static const struct option_table report_table = {
+        .program = "echod-bench report",
+        .synopsis = "[OPTION]... FILE...",
+        .summary = "Draws results as a page (HTML), several laid over each other and compared.",
+        .specs = report_specs,
+        .n_specs = sizeof(report_specs) / sizeof(report_specs[0]),
+};
+
+enum exit_code
+command_report(int argc, char **argv)
+{
+	struct report_options options = {0};
+	const struct result *runs[REPORT_MAX_RUNS];
+	struct result *results;
+	char problem[512];
+	int first, error = 0;
+	size_t n = 0;
+	enum exit_code code = EXIT_CLEAN;
+	enum option_outcome outcome =
+	        read_files(&report_table, argc, argv, &options, &first, problem, sizeof(problem));
+
+	if (outcome != OPTIONS_READ)
+		return (enum exit_code)tool_options_explain(report_table.program, outcome, problem);
+	if (argc - first > REPORT_MAX_RUNS)
+		return command_fail("report", "at most 6 files fit into one page");
+	results = calloc((size_t)(argc - first), sizeof(*results));
+	if (!results)
+		return command_fail("report", strerror(ENOMEM));
+	for (; first < argc && !error; first++, n++) {
+		error = result_file_read(argv[first], &results[n], problem, sizeof(problem));
+		runs[n] = &results[n];
+	}
+	if (error)
+		code = command_fail("report", problem);
+	else if ((error = report_html_write(runs, n, options.output_file)) < 0)
+		code = command_fail(options.output_file, strerror(-error));
+	while (n > 0)
+		result_release(&results[--n]);
+	free(results);
 	return code;
 }

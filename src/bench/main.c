@@ -3,6 +3,7 @@
 #include "echod/bench/opener.h"
 #include "echod/bench/options.h"
 #include "echod/bench/report.h"
+#include "echod/bench/report_html.h"
 #include "echod/bench/result_file.h"
 #include "echod/bench/workers.h"
 #include "echod/common/clock.h"
@@ -64,6 +65,11 @@ report(const struct bench_options *options, const struct result *result)
 
 	if (error)
 		code = command_fail(options->output_file, strerror(-error));
+	if (!error && options->report_file) {
+		error = report_html_write(&result, 1, options->report_file);
+		if (error)
+			code = command_fail(options->report_file, strerror(-error));
+	}
 	if (options->histogram_file && write_histogram(options, result) != EXIT_CLEAN)
 		code = EXIT_USAGE;
 	return code;
@@ -137,6 +143,8 @@ main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "merge") == 0)
 		return (int)command_merge(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "report") == 0)
+		return (int)command_report(argc - 1, argv + 1);
 	outcome = bench_options_read(&options, argc, argv, problem, sizeof(problem));
 	if (outcome != OPTIONS_READ)
 		return tool_options_explain("echod-bench", outcome, problem);

@@ -135,14 +135,16 @@ is_far(const struct result *r)
 static void
 print_notes(const struct result *r, FILE *file)
 {
-	double tokens = (double)r->sent * (double)reflection_price(r->size);
+	double rate = r->rate > 0          ? (double)r->rate
+	              : r->duration_ns > 0 ? (double)r->sent / seconds(r->duration_ns)
+	                                   : 0;
 
 	if (result_is_limited(r))
 		fputs("  note: limited by echod-bench itself, which had less than a tenth of its "
 		      "core to spare\n",
 		        file);
-	if (strcmp(r->protocol, "udp") == 0 && r->lost > 0 && r->duration_ns > 0 &&
-	        tokens / seconds(r->duration_ns) > REFLECTION_RATE && is_far(r))
+	if (strcmp(r->protocol, "udp") == 0 && r->lost > 0 &&
+	        rate * (double)reflection_price(r->size) > REFLECTION_RATE && is_far(r))
 		fprintf(file,
 		        "  note: echod answers a source at most %d datagrams (or %d bytes of each) "
 		        "per second unless its --udp-rate says otherwise\n",

@@ -18,5 +18,6 @@ enum exit_code command_show(const struct result *result, int json);
 
 /* argv[0] is the subcommand's name. */
 enum exit_code command_merge(int argc, char **argv);
+enum exit_code command_report(int argc, char **argv);
 
 #endif

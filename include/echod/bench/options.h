@@ -23,7 +23,7 @@ struct bench_options {
 	const char *label;    /* NULL: none */
 	uint64_t stats_pid;   /* 0: none */
 	struct source_range sources;
-	const char *histogram_file, *output_file; /* NULL: none */
+	const char *histogram_file, *output_file, *report_file; /* NULL: none */
 	bool json;
 };
 
