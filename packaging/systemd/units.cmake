@@ -2,6 +2,8 @@
 # CMAKE_INSTALL_SYSCONFDIR below CMAKE_INSTALL_PREFIX; LIBRARY_PATHS
 # are what it needs besides. Each unit is made twice: for the one daemon, and as a template for several that share the
 # port. Included by CMakeLists.txt, and run at the installation.
+cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_BINDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE
+	OUTPUT_VARIABLE BINDIR)
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_SBINDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE
 	OUTPUT_VARIABLE SBINDIR)
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_SYSCONFDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE
@@ -14,15 +16,22 @@ if(NOT SBINDIR MATCHES "^/[-+./0-9@A-Z_a-z~]*$")
 endif()
 
 set(INSTANCE "")
+set(DASH_INSTANCE "")
 set(FOR_INSTANCE "")
 set(AFFINITY "")
 set(REUSE_PORT "")
 set(CONFLICTS "")
-foreach(unit IN ITEMS echod.service echod.socket echod-udp.socket)
+foreach(unit IN ITEMS echod.service echod.socket echod-udp.socket echod-stats.socket)
+	configure_file(${SOURCES}/${unit}.in ${UNITS}/${unit} @ONLY)
+endforeach()
+
+# once for all instances
+foreach(unit IN ITEMS echod-exporter.service echod-exporter.socket)
 	configure_file(${SOURCES}/${unit}.in ${UNITS}/${unit} @ONLY)
 endforeach()
 
 set(INSTANCE "@%i")
+set(DASH_INSTANCE "-%i")
 set(FOR_INSTANCE ", instance %i")
 set(AFFINITY "# one core for each instance, by its name
 CPUAffinity=%i
@@ -30,7 +39,7 @@ CPUAffinity=%i
 set(REUSE_PORT "# the kernel spreads peers over the instances, by address and port
 ReusePort=yes
 ")
-foreach(unit IN ITEMS echod.service echod.socket echod-udp.socket)
+foreach(unit IN ITEMS echod.service echod.socket echod-udp.socket echod-stats.socket)
 	string(REPLACE . @. template ${unit})
 	string(REPLACE .socket "" plain ${unit})
 	set(CONFLICTS "Conflicts=${plain}.socket\n")
