@@ -35,7 +35,11 @@ SOURCES = HERE.parent.parent / "src" / "echod"
 # In this order.
 TESTS = {
     "ring.c": ["ring"],
-    "connection.c": ["connection", "connection_end", "connection_exit", "connection_new"],
+    "bucket.c": ["bucket"],
+    "echo.c": ["echo", "connection", "connection_end"],
+    "delivery.c": ["delivery"],
+    "connection.c": ["connection", "connection_end", "connection_exit", "connection_lingers", "connection_new"],
+    "sweep.c": ["sweep", "sweep_room", "connection_lingers"],
     "acceptor.c": ["acceptor", "acceptor_gate"],
     "udp_filter.c": ["udp_filter"],
     "udp_replies.c": ["udp_replies", "udp_groups"],

@@ -16,6 +16,8 @@ static struct {
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
+void *__real_reallocarray(void *memory, size_t n, size_t size);
+char *__real_strdup(const char *text);
 void __real_free(void *memory);
 
 int64_t
@@ -67,6 +69,17 @@ WRAP(void *, realloc, void *memory, size_t size)
 {
 	discount(memory);
 	return count(__real_realloc(memory, size));
+}
+
+WRAP(void *, reallocarray, void *memory, size_t n, size_t size)
+{
+	discount(memory);
+	return count(__real_reallocarray(memory, n, size));
+}
+
+WRAP(char *, strdup, const char *text)
+{
+	return count(__real_strdup(text));
 }
 
 WRAP(void, free, void *memory)
