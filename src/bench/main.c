@@ -149,9 +149,10 @@ main(int argc, char **argv)
 	if (outcome != OPTIONS_READ)
 		return tool_options_explain("echod-bench", outcome, problem);
 	if (options.stats_pid > 0 && cpu_of_ns((pid_t)options.stats_pid, &unused) < 0)
-		return command_fail("--stats-pid", "no such process");
+		return (int)command_fail("--stats-pid", "no such process");
 	if (opener_allow_files(options.connections / options.processes + 1) < 0)
-		return command_fail("--connections", "more than files may be open (ulimit -n)");
+		return (int)command_fail(
+		        "--connections", "more than files may be open (ulimit -n)");
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);

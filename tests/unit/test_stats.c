@@ -135,7 +135,7 @@ families_are_exposed_as_a_whole(void **state)
 	assert_int_equal(lines_beginning(text, "# HELP " family " "), 1);                          \
 	assert_true(strcmp(type, "gauge") == 0 || strcmp(type, "counter") == 0);                   \
 	assert_int_equal(strcmp(type, "counter") == 0,                                             \
-	        strcmp(family + strlen(family) - strlen("_total"), "_total") == 0);                \
+	        strcmp(&(family)[strlen(family) - strlen("_total")], "_total") == 0);              \
 	rows++;
 	STATS_TABLE(EXPOSE)
 	assert_int_equal(lines_beginning(text, "echod_"), rows + 1);
