@@ -26,7 +26,8 @@ struct udp_socket {
 	struct gate_watcher watcher;
 	size_t control_size; /* 0 for UNIX sockets */
 	bool can_coalesce;
-	uint32_t drops; /* the kernel's counter when it was last read */
+	uint64_t cookie; /* socket(7): equal for descriptors of one socket; 0: not known */
+	uint32_t drops;  /* the kernel's counter when it was last read */
 };
 
 struct udp {
@@ -256,12 +257,29 @@ warn_of_small_buffer(const struct listener *listener)
 	        LISTENER_DATAGRAM_BUFFER, bytes / SMALL_DATAGRAM_CHARGE);
 }
 
+static bool
+is_served(const struct udp *udp, uint64_t cookie)
+{
+	for (size_t i = 0; cookie != 0 && i < udp->n_sockets; i++)
+		if (udp->sockets[i].cookie == cookie)
+			return true;
+	return false;
+}
+
 static void
 add_socket(struct udp *udp, const struct listener *listener)
 {
-	struct udp_socket *socket = &udp->sockets[udp->n_sockets++];
+	struct udp_socket *socket = &udp->sockets[udp->n_sockets];
 	int family = listener->address.any.sa_family;
+	uint64_t cookie = 0;
+	socklen_t length = sizeof(cookie);
 
+	/* A socket that was handed over twice would have its drops counted twice. */
+	if (getsockopt(listener->listen_fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 &&
+	        is_served(udp, cookie))
+		return;
+	socket->cookie = cookie;
+	udp->n_sockets++;
 	if (family == AF_INET || family == AF_INET6) {
 		socket->control_size = sizeof(struct udp_cmsg);
 		/* A segment size of the socket's own would cut every reply. */

@@ -171,10 +171,16 @@ WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *lengt
 	}
 	if (name == SO_MEMINFO)
 		return memory_info(value, length);
-	expect(*length == sizeof(result), "getsockopt %d, %d", level, name);
 	error = -fault(CALL_GET_OPTION);
 	if (error)
 		return (int)answer(error);
+	if (name == SO_COOKIE) {
+		expect(*length == sizeof(uint64_t), "getsockopt of SO_COOKIE with %u bytes",
+		        *length);
+		memcpy(value, &(uint64_t){(uint64_t)fd}, sizeof(uint64_t));
+		return 0;
+	}
+	expect(*length == sizeof(result), "getsockopt %d, %d", level, name);
 	if (name == SO_TYPE)
 		result = file->kind == FILE_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	else if (name == SO_ACCEPTCONN)

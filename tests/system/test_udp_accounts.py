@@ -6,6 +6,7 @@ import harness
 import proc
 from network import Forger, pair
 from peers import datagram_peer, payload, send_train
+from test_activation import handed
 
 SERVER, CLIENT = "192.0.2.1", "192.0.2.2"
 SERVER6, CLIENT6 = "2001:db8::1", "2001:db8::2"
@@ -120,14 +121,16 @@ class KernelDrops(Accounts):
 
     MUCH = 20000  # small datagrams: twice what 4 MiB hold
 
-    def flooded(self, send, count, *options):
+    def flooded(self, send, count, *options, port=None, **more):
         """Sends count times; returns the numbers once all that was queued is dealt with."""
-        with harness.Daemon("--tcp=off", *options) as daemon, datagram_peer(daemon.udp) as peer:
+        if port is None:
+            options = ("--tcp=off", *options)
+        with harness.Daemon(*options, **more) as daemon, datagram_peer(port or daemon.udp) as peer:
             daemon.signal(19)
             for _ in range(count):
                 send(peer)
             daemon.signal(18)
-            harness.wait_until(lambda: proc.datagrams_waiting(daemon.udp) == 0, "an empty queue")
+            harness.wait_until(lambda: proc.datagrams_waiting(port or daemon.udp) == 0, "an empty queue")
             numbers = daemon.stats()
             self.balanced(numbers)
             self.assertEqual(numbers["udp_answered"], numbers["udp_received"])
@@ -140,6 +143,14 @@ class KernelDrops(Accounts):
             with self.subTest(gro=gro):
                 received, dropped = self.flooded(lambda peer: peer.send(b"x"), self.MUCH, f"--udp-offload={gro}")
                 self.assertEqual(received + dropped, self.MUCH)
+
+    def test_a_socket_that_is_handed_over_twice(self):
+        """It is one socket, and its drops are counted once."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as given, given.dup() as again:
+            given.bind(("127.0.0.1", 0))
+            received, dropped = self.flooded(lambda peer: peer.send(b"x"), self.MUCH, "--udp-offload=off",
+                                             port=given.getsockname()[1], listens=2, **handed((given, again)))
+        self.assertEqual(received + dropped, self.MUCH)
 
     def test_trains_cut_up_by_the_kernel(self):
         received, dropped = self.flooded(lambda peer: send_train(peer, bytes(640), 10), 400, "--udp-offload=off")
