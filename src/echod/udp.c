@@ -39,7 +39,7 @@ struct udp {
 	struct source_tokens *tokens;
 	const struct address *excess; /* in this batch, one without enough tokens, or NULL */
 	struct udp_filter_ports ports;
-	struct log_limit excess_limit, fail_limit;
+	struct log_limit excess_limit, fail_limit, full_limit;
 	size_t n_sockets;
 	struct udp_socket sockets[];
 };
@@ -168,9 +168,19 @@ handle_receive_error(struct udp *udp, int error)
 }
 
 static void
+log_full_buffer(struct udp *udp, uint64_t dropped)
+{
+	if (dropped > 0)
+		log_limited(&udp->full_limit, LOG_WARNING,
+		        "DROP: proto=udp replies=%llu reason=send-buffer-full",
+		        (unsigned long long)dropped);
+}
+
+static void
 answer_batch(struct udp *udp, const struct udp_socket *socket)
 {
 	uint64_t now_ns = udp->options->udp_rate > 0 ? clock_now_ns() : 0;
+	uint64_t failed = udp->stats->udp_failed_again;
 
 	udp->excess = NULL;
 	udp_replies_begin(&udp->replies, socket->can_coalesce);
@@ -186,6 +196,7 @@ answer_batch(struct udp *udp, const struct udp_socket *socket)
 	if (udp->excess)
 		log_excess(udp, udp->excess);
 	udp_replies_send(&udp->replies, socket->watcher.io.fd, udp->stats);
+	log_full_buffer(udp, udp->stats->udp_failed_again - failed);
 }
 
 /* At most one batch an iteration: datagrams never keep connections waiting. */

@@ -114,6 +114,7 @@ class Paths(Accounts):
                     break
             self.assertGreater(numbers["udp_failed_again"], 0)
             self.assertEqual(numbers["udp_failed_again"], total(numbers, "udp_failed_"))
+            daemon.lines.wait(r"^DROP: proto=udp replies=\d+ reason=send-buffer-full$")
 
 
 class KernelDrops(Accounts):
