@@ -221,13 +221,18 @@ log_exit(const struct connections *all, const struct connection *c, const char *
 	struct address peer = {.length = sizeof(detail->peer.any.sa_family)};
 	uint64_t duration_ms = (clock_now_ns() - detail->opened_ns) / NS_PER_MS;
 	unsigned long long sent = c->sent, received = sent + echo_held(c);
-	char text[ADDRESS_TEXT_SIZE];
+	struct address own = {.length = sizeof(own.storage)};
+	char from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE];
 
 	peer.in6 = detail->peer.in6;
-	log_line(LOG_NOTICE, "EXIT: proto=%s from=%s duration=%llu.%03u rx=%llu tx=%llu reason=%s",
-	        address_protocol(&peer, SOCK_STREAM), address_format(&peer, text, sizeof(text)),
-	        (unsigned long long)(duration_ms / 1000), (unsigned)(duration_ms % 1000), received,
-	        sent, reason);
+	/* where it fails, there is no more to say than the family: AF_UNSPEC */
+	getsockname(c->watcher.fd, &own.any, &own.length);
+	log_line(LOG_NOTICE,
+	        "EXIT: proto=%s from=%s to=%s duration_s=%llu.%03u rx_bytes=%llu tx_bytes=%llu "
+	        "reason=%s",
+	        address_protocol(&peer, SOCK_STREAM), address_format(&peer, from, sizeof(from)),
+	        address_format(&own, to, sizeof(to)), (unsigned long long)(duration_ms / 1000),
+	        (unsigned)(duration_ms % 1000), received, sent, reason);
 }
 
 static void

@@ -204,8 +204,9 @@ WRAP(int, getsockname, int fd, struct sockaddr *name, socklen_t *length)
 		*length = sizeof(name->sa_family);
 		return 0;
 	}
-	if ((file->kind == FILE_UDP ? datagrams_family(file->udp) : file->waiting->family) ==
-	        AF_INET)
+	if (file->kind != FILE_STREAM &&
+	        (file->kind == FILE_UDP ? datagrams_family(file->udp) : file->waiting->family) ==
+	                AF_INET)
 		address = (struct address){
 		        .length = sizeof(address.in4), .in4 = {.sin_family = AF_INET}};
 	address_set_port(&address, OUR_PORT);

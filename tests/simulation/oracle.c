@@ -309,7 +309,8 @@ oracle_on_log(const char *line)
 		return;
 	expect(!state.has_logged, "two EXIT lines and one close");
 	expect(sscanf(line,
-	               "EXIT: proto=tcp from=%127s duration=%*u.%*u rx=%llu tx=%llu reason=%15s",
+	               "EXIT: proto=tcp from=%127s to=[::]:50007 duration_s=%*u.%*u rx_bytes=%llu "
+	               "tx_bytes=%llu reason=%15s",
 	               state.from, &state.rx, &state.tx, reason) == 4 &&
 	                reason_named(reason, &state.logged),
 	        "an EXIT line of another form: %s", line);

@@ -56,7 +56,7 @@ class WithTheDaemon(Case):
     def test_the_lecture(self):
         with harness.Daemon("--log-connections") as daemon:
             self.check(0, rf"Received 'Hello, world' in {TIME} ms\n", "", "-p", daemon.tcp, "127.0.0.1")
-            daemon.lines.wait(r"^EXIT: .* rx=12 tx=12 reason=eof$")
+            daemon.lines.wait(r"^EXIT: .* rx_bytes=12 tx_bytes=12 reason=eof$")
             self.check(0, rf"Received 'Hello, world' in {TIME} ms\n", "", "-u", "-p", daemon.udp, "127.0.0.1")
             self.check(0, "", "", "-q", "-p", daemon.tcp, "127.0.0.1")
 

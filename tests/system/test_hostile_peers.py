@@ -186,7 +186,7 @@ class SlowLoris(unittest.TestCase):
             gone = daemon.lines.wait("reason=full$", room)
             self.assertEqual(len(gone), room)
             for line in gone:
-                self.assertGreaterEqual(float(re.search(r" duration=([\d.]+)", line).group(1)), 1.0)
+                self.assertGreaterEqual(float(re.search(r" duration_s=([\d.]+)", line).group(1)), 1.0)
             for loris in lorises:
                 self.assertEqual(ending(loris), "fin")
                 loris.close()

@@ -43,7 +43,7 @@ class Simplest(unittest.TestCase):
             with script("blocking_client.py", daemon.tcp) as client:
                 self.assertEqual(client.communicate(timeout=DEADLINE)[0], b"Received b'Hello, world'\n")
                 self.assertEqual(client.returncode, 0)
-            daemon.lines.wait("^EXIT: .* rx=12 tx=12 reason=eof$")
+            daemon.lines.wait("^EXIT: .* rx_bytes=12 tx_bytes=12 reason=eof$")
 
 
 class Others(unittest.TestCase):

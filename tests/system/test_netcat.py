@@ -79,7 +79,7 @@ class HalfClose(unittest.TestCase):
                     self.assertEqual(done.returncode, 0)
             ends = daemon.lines.wait("^EXIT: ", len(SIZES))
             for size, line in zip(SIZES, ends):
-                self.assertRegex(line, rf" rx={size} tx={size} reason=eof$")
+                self.assertRegex(line, rf" rx_bytes={size} tx_bytes={size} reason=eof$")
 
     def test_openbsd(self):
         self.check("nc.openbsd")

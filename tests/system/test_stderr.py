@@ -47,7 +47,7 @@ class Stderr(unittest.TestCase):
             self.assertEqual(written + lost, CONNECTIONS + 1, numbers)
             with connect(port) as peer:
                 self.assertEqual(echo(peer, b"x"), b"x")
-            log.wait("^EXIT: .* rx=1 tx=1 reason=eof$")
+            log.wait("^EXIT: .* rx_bytes=1 tx_bytes=1 reason=eof$")
             self.assertEqual([line for line in log.all if not re.match(r"[A-Z]+: ", line)], [],
                              "no line may be cut")
 
@@ -140,8 +140,8 @@ class Lines(unittest.TestCase):
                 with connect(daemon.tcp, host) as peer:
                     port, data = peer.getsockname()[1], payload(1234)
                     self.assertEqual(echo(peer, data), data)
-                daemon.lines.wait(rf"^EXIT: proto=tcp from={text}:{port} duration=\d+\.\d{{3}} "
-                                  r"rx=1234 tx=1234 reason=eof$")
+                daemon.lines.wait(rf"^EXIT: proto=tcp from={text}:{port} to=\S+ duration_s=\d+\.\d{{3}} "
+                                  r"rx_bytes=1234 tx_bytes=1234 reason=eof$")
 
     def test_without_the_option_connections_are_not_logged(self):
         with harness.Daemon() as daemon:

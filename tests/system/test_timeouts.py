@@ -12,7 +12,7 @@ from peers import connect, echo, ending, fill, stall
 
 
 def seconds(line):
-    return float(re.search(r" duration=([\d.]+)", line).group(1))
+    return float(re.search(r" duration_s=([\d.]+)", line).group(1))
 
 
 class Pulse:

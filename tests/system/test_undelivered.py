@@ -58,7 +58,7 @@ class Undelivered(unittest.TestCase):
                 self.assertEqual(numbers["tcp_closed_stalled"], 5)
                 self.assertEqual((sent_queues(daemon.tcp), orphans(daemon.tcp)), ([], 0))
                 for line in daemon.lines.matching("^EXIT: "):
-                    self.assertRegex(line, rf"rx={ONCE} tx={ONCE} reason=stalled")
+                    self.assertRegex(line, rf"rx_bytes={ONCE} tx_bytes={ONCE} reason=stalled")
                 self.assertEqual(echo(connect(daemon.tcp), b"x"), b"x")
 
     def test_a_late_reader_gets_every_byte_and_fin(self):

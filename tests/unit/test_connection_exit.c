@@ -21,11 +21,13 @@ line_of(const struct address *from, uint64_t duration_ms, size_t sent, size_t ec
 	        .owner = &closed};
 	int file = capture_file();
 	struct connection *c;
+	int own_fd = from->any.sa_family == AF_UNIX ? eventfd(0, EFD_NONBLOCK)
+	                                            : socket(AF_INET, SOCK_STREAM, 0);
 
 	kernel_reset();
 	connections = connections_new(&config);
 	assert_non_null(connections);
-	assert_int_equal(connection_open(connections, eventfd(0, EFD_NONBLOCK), from), 0);
+	assert_int_equal(connection_open(connections, own_fd, from), 0);
 	c = connections_at(connections, 0);
 	kernel.window = echoed;
 	kernel_peer_sends(sent);
@@ -47,12 +49,12 @@ a_line_says_who_how_long_and_how_much(void **state)
 	(void)state;
 	assert_int_equal(address_parse("192.0.2.1:4000", &from, NULL), 0);
 	assert_string_equal(line_of(&from, 3612345, 10, 4),
-	        "EXIT: proto=tcp from=192.0.2.1:4000 duration=3612.345 rx=10 tx=4 reason=stalled\n");
+	        "EXIT: proto=tcp from=192.0.2.1:4000 to=0.0.0.0:0 duration_s=3612.345 rx_bytes=10 tx_bytes=4 reason=stalled\n");
 	assert_string_equal(line_of(&from, 7, 0, 0),
-	        "EXIT: proto=tcp from=192.0.2.1:4000 duration=0.007 rx=0 tx=0 reason=stalled\n");
+	        "EXIT: proto=tcp from=192.0.2.1:4000 to=0.0.0.0:0 duration_s=0.007 rx_bytes=0 tx_bytes=0 reason=stalled\n");
 	assert_int_equal(address_parse("[2001:db8::1]:1", &from, NULL), 0);
 	assert_string_equal(line_of(&from, 999, 5, 5),
-	        "EXIT: proto=tcp from=[2001:db8::1]:1 duration=0.999 rx=5 tx=5 reason=stalled\n");
+	        "EXIT: proto=tcp from=[2001:db8::1]:1 to=0.0.0.0:0 duration_s=0.999 rx_bytes=5 tx_bytes=5 reason=stalled\n");
 }
 
 static void
@@ -63,7 +65,7 @@ a_peer_without_an_address_is_named_by_its_family(void **state)
 
 	(void)state;
 	assert_string_equal(line_of(&from, 1000, 0, 0),
-	        "EXIT: proto=stream from=unix duration=1.000 rx=0 tx=0 reason=stalled\n");
+	        "EXIT: proto=stream from=unix to=family=0 duration_s=1.000 rx_bytes=0 tx_bytes=0 reason=stalled\n");
 }
 
 int
