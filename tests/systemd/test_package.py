@@ -11,7 +11,7 @@ from peers import ask, connect, datagram_peer, echo
 PORT = 50007
 # What dpkg, apt and systemd keep for themselves and about every package.
 KEPT = ("/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/log", "/var/tmp", "/var/lib/systemd",
-        "/etc/ld.so.cache", "/run", "/tmp", "/proc", "/sys", "/dev")
+        "/etc/ld.so.cache", "/run", "/tmp", "/proc", "/sys", "/dev", "/deb", "/packaging")
 
 machine = None
 
