@@ -12,18 +12,15 @@
 static void
 write_label_value(FILE *out, const char *text)
 {
-	for (; *text; text++)
-		switch (*text) {
-		case '\n':
+	for (; *text; text++) {
+		if (*text == '\n') {
 			fputs("\\n", out);
-			break;
-		case '"':
-		case '\\':
-			fputc('\\', out);
-			/* fall through */
-		default:
+		} else {
+			if (*text == '"' || *text == '\\')
+				fputc('\\', out);
 			fputc(*text, out);
 		}
+	}
 }
 
 static const char *
