@@ -1,5 +1,6 @@
 """The command line: what is accepted, what is refused, and the exit status of each refusal."""
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import unittest
 import harness
 from peers import ask, connect, datagram_peer, echo
 
+DICTIONARY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fuzz/corpus/options.dict")
 PORTS = ("", "-1", "65536", "http", "7x", "1e3", " 7")
 COUNTS = ("", "-1", "x", "10x", "1.5", "99999999999999999999999")
 TIMES = ("", "5.", ".5", "-5s", "5d", "s", "5 s", "1,5s", "99999999999999999999h")
@@ -26,6 +28,8 @@ BAD = {
     "--stall-timeout": TIMES,
     "--keepalive": TIMES,
     "--drain-timeout": TIMES,
+    "--exit-idle-time": TIMES + ("999ms",),
+    "--stats-socket": ("", "x" * 108),
     "--udp-allow-source-port": PORTS + ("0",),
     "--udp-refuse-source-port": PORTS,
     "--udp-rate": COUNTS + ("10000001",),
@@ -35,11 +39,17 @@ BAD = {
 GOOD = ("--max-connections=100", "--max-connections-per-source=100", "--accept-rate=1000000",
         "--buffer-size=4096", "--buffer-size=1M", "--buffer-memory=0", "--buffer-memory=1G",
         "--idle-timeout=0", "--idle-timeout=90", "--idle-timeout=0.5h", "--idle-timeout-full=500ms", "--stall-timeout=2m",
-        "--keepalive=0", "--keepalive=10m", "--drain-timeout=0", "--log-connections", "-v", "-q",
+        "--keepalive=0", "--keepalive=10m", "--drain-timeout=0", "--log-connections", "--verbose", "-v", "-q",
         "--udp-allow-source-port=7", "--udp-refuse-source-port=0", "--udp-refuse-source-port=65535",
         "--udp-rate=0", "--udp-rate=10000000", "--udp-rate-exempt=192.0.2.1",
         "--udp-rate-exempt=2001:db8::/32", "--udp-rate-log-only", "--udp-offload=on", "--udp-offload=off",
         "--dscp=off", "--dscp", "--tcp=on", "--verbose=off")
+
+
+def options_of(program):
+    """The name and the value of each option in --help; "" where it takes none."""
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    return re.findall(r"^  (?:-\w, |    )(--[\w-]+)(?:=(\S+))?", done.stdout, re.M)
 
 
 class Refused(unittest.TestCase):
@@ -100,6 +110,20 @@ class Accepted(unittest.TestCase):
                     if daemon.ports:
                         with connect(daemon.tcp) as peer:
                             self.assertEqual(echo(peer, b"x"), b"x")
+
+    def test_every_option_has_values_above(self):
+        """What is missing is named: bad values of an option that takes one, or that a switch is accepted."""
+        for name, value in options_of(harness.ECHOD):
+            if name not in ("--config", "--check", "--help", "--version"):  # tests/system/test_config.py
+                with self.subTest(option=name):
+                    self.assertIn(name, BAD if value else {*BAD, *(option.split("=")[0] for option in GOOD)})
+
+    def test_the_fuzzer_knows_every_option(self):
+        with open(DICTIONARY, encoding="ascii") as file:
+            known = set(re.findall(r'^"(--[\w-]+)"$', file.read(), re.M))
+        for program in (harness.ECHOD, os.environ["ECHOD_CLIENT"], os.environ["ECHOD_BENCH"]):
+            names = {name for name, _ in options_of(program)} - {"--help", "--version"}
+            self.assertEqual(names - known, set(), program)
 
     def test_help_names_every_option_and_version_the_program(self):
         done = subprocess.run([harness.ECHOD, "--help"], capture_output=True, text=True, check=True)

@@ -10,10 +10,11 @@ import harness
 import torture
 
 LONG = os.environ.get("ECHOD_LONG") == "1"
+CONFIG = os.path.join(os.path.dirname(os.environ["ECHOD_CLIENT"]), "packaging/config/echod.conf")
 COMMON = ("--log-connections", "--verbose", "--drain-timeout=200ms")
 STARTS = {
     "own sockets": torture.Start("--max-connections-per-source=1000", "--accept-rate=10000", *COMMON),
-    "handed over": torture.Start("--activated", "--exit-idle-time=1h", *COMMON, handed_over=True),
+    "handed over": torture.Start("--activated", f"--config={CONFIG}", "--exit-idle-time=1h", *COMMON, handed_over=True),
 }
 PLACES = 24  # in a life where a call of one kind fails; bulk makes hundreds
 
