@@ -80,6 +80,10 @@ parse_fraction(const char *text, uint64_t *billionths, const char **end)
 	for (; *p >= '0' && *p <= '9'; p++) {
 		uint64_t digit = (uint64_t)(*p - '0');
 
+		/*@ assert digit == text[p - text] - '0' && 0 <= digit <= 9; */
+		/*@ assert 0 <= digit * place <= 9 * place; */
+		/*@ assert fraction(text, p - text + 1) ==
+		      fraction(text, p - text) + digit * place_value(p - text); */
 		/*@ assert fraction(text, p - text + 1) == n + digit * place; */
 		n += digit * place;
 		place /= 10;

@@ -34,6 +34,9 @@
 /*@ lemma first_digit: \forall char *text, integer n;
       begins_with_digits(text, n) ==> is_digit(text[0]);
 
+    lemma worth: \forall integer digit, place;
+      0 <= digit <= 9 && 0 <= place ==> 0 <= digit * place <= 9 * place;
+
     lemma next_place: \forall integer n; n >= 0 ==> place_value(n + 1) == place_value(n) / 10;
 
     lemma next_digit: \forall char *text, integer n; n >= 0 ==>
