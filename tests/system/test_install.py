@@ -52,15 +52,17 @@ class Prefix(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("systemctl link", done.stdout)  # systemd does not look there
             units = os.path.join(prefix, "lib/systemd/system")
-            for unit in ("echod.service", "echod@.service"):
+            started = set()
+            for unit in os.listdir(units):
                 with open(os.path.join(units, unit), encoding="utf-8") as file:
                     text = file.read()
-                self.assertTrue(os.access(re.search(r"^ExecStart=(\S+)", text, re.M).group(1), os.X_OK))
-                self.assertTrue(os.access(re.search(r" --config=(\S+)$", text, re.M).group(1), os.R_OK))
-                self.assertEqual(set(re.findall(r"[^\s=]*/echod(?=\s)", text)),
-                                 {os.path.join(prefix, "sbin/echod"), os.path.join(prefix, "etc/echod")})
                 self.assertNotRegex(text, r"@[A-Z_]+@")
-            self.assertEqual(len(os.listdir(units)), 6)
+                for program in re.findall(r"^ExecStart=(\S+)", text, re.M):
+                    self.assertEqual((program[:len(prefix)], os.access(program, os.X_OK)), (prefix, True), unit)
+                    started.add(unit)
+                for file in re.findall(r"^ExecStart=.* --config=(\S+)$", text, re.M):
+                    self.assertEqual((file[:len(prefix)], os.access(file, os.R_OK)), (prefix, True), unit)
+            self.assertLessEqual({"echod.service", "echod@.service"}, started)
 
     def test_a_place_that_is_packed_later_is_not_named(self):
         with tempfile.TemporaryDirectory() as place:
