@@ -29,7 +29,7 @@ struct gate {
 /* Makes an open gate without watchers. */
 void gate_init(struct gate *gate, struct ev_loop *loop);
 
-/* Adds a watcher, which is the caller's and lives longer than the gate. */
+/* Adds a watcher to an open gate; it is the caller's and lives longer than the gate. */
 void gate_add(struct gate *gate, struct gate_watcher *watcher);
 
 /* Adds and removes reasons, and stops or starts the watchers accordingly. */

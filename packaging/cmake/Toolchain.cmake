@@ -52,7 +52,8 @@ if(ECHOD_SANITIZE)
 		-fno-omit-frame-pointer)
 	add_link_options(-fsanitize=address,undefined)
 elseif(ECHOD_COVERAGE)
-	add_compile_options(--coverage -O0)
+	# Assertions have branches that must not be taken.
+	add_compile_options(--coverage -O0 -DNDEBUG)
 	add_link_options(--coverage)
 else()
 	# Level 3 counts the bounds of what malloc returned, too; it needs optimization to see them.

@@ -50,6 +50,7 @@ option_spec_values(const struct option_spec *spec, char *text, size_t size)
 		break;
 	case OPTION_TEXT:
 	case OPTION_CALL:
+	default:
 		snprintf(text, size, "%s", spec->expects ? spec->expects : "text");
 		break;
 	}

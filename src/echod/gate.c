@@ -34,8 +34,6 @@ gate_add(struct gate *gate, struct gate_watcher *watcher)
 {
 	watcher->next = gate->watchers;
 	gate->watchers = watcher;
-	if (gate->closed)
-		return;
 	start_watcher(gate, &watcher->io);
 	loop_poke(gate->loop, &gate->poke);
 }

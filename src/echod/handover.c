@@ -172,9 +172,9 @@ value_problem(const struct handover_record *record)
 	case HANDOVER_DAEMON:
 	case HANDOVER_TOKENS:
 	case HANDOVER_KINDS:
-		break;
+	default:
+		return NULL;
 	}
-	return NULL;
 }
 
 /* Goes through the file once. Returns NULL or what is wrong at *offset. */

@@ -20,7 +20,7 @@ class Page:
         self.into, theirs_out = os.pipe()
         # Chromium reads commands from descriptor 3 and answers on 4.
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec 3<&{theirs_in} 4>&{theirs_out}; exec \"$@\"", "sh",
+            ["/bin/bash", "-c", f"exec 3<&{theirs_in} 4>&{theirs_out}; exec \"$@\"", "bash",
              "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
              "--remote-debugging-pipe", "--user-data-dir=" + self.scratch.name, "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

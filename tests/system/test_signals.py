@@ -90,6 +90,8 @@ class Drain(unittest.TestCase):
                 self.assertEqual(echo(peer, b"x"), b"x")
                 self.draining(daemon, first)
                 self.assertEqual(echo(peer, b"y"), b"y")
+                # the peer's kernel may acknowledge late; until then the daemon's end is a reset
+                harness.wait_until(lambda: not proc.sent_queues(daemon.tcp), "the echo to be acknowledged")
                 daemon.signal(second)
                 self.assertEqual(daemon.wait_exit(), 0)
                 self.assertEqual(ending(peer), "fin")
