@@ -137,7 +137,7 @@ print_figures(const struct result *const *runs, size_t n, FILE *file)
 		        "<td>%.0f %%%s</td></tr>\n",
 		        (unsigned long long)run->sent, (unsigned long long)run->lost,
 		        (unsigned long long)run->corrupted, (unsigned long long)run->duplicated,
-		        (unsigned long long)(run->failed + run->broken), 100 * run->tool_load,
+		        (unsigned long long)run->failed + run->broken, 100 * run->tool_load,
 		        result_is_limited(run) ? " (the limit)" : "");
 	}
 	fputs("</table></div>\n", file);

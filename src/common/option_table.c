@@ -77,11 +77,13 @@ set_field(const struct option_spec *spec, const char *value, void *options)
 	char *field = (char *)options + spec->offset;
 	uint64_t number;
 	int error;
+	bool on;
 
 	switch (spec->kind) {
 	case OPTION_SWITCH:
-		*(bool *)field = !value || strcmp(value, "on") == 0;
-		return *(bool *)field || strcmp(value, "off") == 0 ? 0 : -EINVAL;
+		on = !value || strcmp(value, "on") == 0;
+		*(bool *)field = on;
+		return on || strcmp(value, "off") == 0 ? 0 : -EINVAL;
 	case OPTION_TEXT:
 		*(const char **)field = value;
 		return 0;

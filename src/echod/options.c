@@ -282,11 +282,12 @@ options_on_setting(void *owner, const char *name, const char *value, unsigned li
 enum option_outcome
 options_read(struct options *options, int argc, char **argv, char *problem, size_t size)
 {
-	struct reading reading = {options, problem, size};
+	struct reading reading;
 	int operands;
 	enum option_outcome outcome;
 
 	*options = (struct options){0};
+	reading = (struct reading){options, problem, size};
 	outcome = option_table_read(
 	        &options_table, argc, argv, options, &options->settings, &operands, problem, size);
 	if (outcome == OPTIONS_READ && operands < argc) {

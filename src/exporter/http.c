@@ -34,6 +34,7 @@ static enum MHD_Result
 answer_text(struct MHD_Connection *connection, unsigned status, const char *text)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
+	        /* NOLINTNEXTLINE(performance-no-int-to-ptr): takes const away */
 	        strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
 
 	if (response && status == MHD_HTTP_METHOD_NOT_ALLOWED)
@@ -101,6 +102,7 @@ http_on_request(void *owner, struct MHD_Connection *connection, const char *url,
 	if (strcmp(url, "/") == 0)
 		return answer(connection, MHD_HTTP_OK, "text/html; charset=utf-8",
 		        MHD_create_response_from_buffer(
+		                /* NOLINTNEXTLINE(performance-no-int-to-ptr): as above */
 		                sizeof(page), (void *)(uintptr_t)page, MHD_RESPMEM_PERSISTENT));
 	return answer_text(connection, MHD_HTTP_NOT_FOUND, "/, /metrics and /healthz, no more\n");
 }

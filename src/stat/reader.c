@@ -87,7 +87,7 @@ start_reading(struct reader_source *source)
 	source->text[0] = '\0';
 	if (strlen(source->path) >= sizeof(address.sun_path))
 		return;
-	strcpy(address.sun_path, source->path);
+	memcpy(address.sun_path, source->path, strlen(source->path) + 1);
 	source->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (source->fd >= 0 &&
 	        connect(source->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)

@@ -27,7 +27,7 @@ static const unsigned char one[8] = {0x3f, 0xf0};
 static unsigned char *
 put(unsigned char *to, int64_t value)
 {
-	uint64_t bits = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+	uint64_t bits = (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
 
 	for (int i = 0; i < 8 && bits > 0x7f; i++, bits >>= 7)
 		*to++ = (unsigned char)(bits | 0x80);

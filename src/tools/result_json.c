@@ -211,15 +211,14 @@ read_seconds(struct reader *reader, struct json_object *object, const char *wher
 	uint64_t ns = 0;
 	double seconds = json_object_get_double(object);
 
-	if (!json_object_is_type(object, json_type_double) &&
-	        !json_object_is_type(object, json_type_int))
-		complain(reader, where, "is no time in seconds");
-	else if (timestamp_parse_seconds(json_object_get_string(object), &ns) == 0)
-		return ns;
-	else if (seconds >= 0 && seconds < 1e9) /* written with an exponent by another program */
-		return (uint64_t)(seconds * (double)NS_PER_S + .5);
-	else
-		complain(reader, where, "is no time in seconds");
+	if (json_object_is_type(object, json_type_double) ||
+	        json_object_is_type(object, json_type_int)) {
+		if (timestamp_parse_seconds(json_object_get_string(object), &ns) == 0)
+			return ns;
+		if (seconds >= 0 && seconds < 1e9) /* with an exponent, by another program */
+			return (uint64_t)(seconds * (double)NS_PER_S + .5);
+	}
+	complain(reader, where, "is no time in seconds");
 	return 0;
 }
 

@@ -81,6 +81,7 @@ parse_offset(const char *text, int *offset_s)
 	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
 		return 0;
 	if ((*text != '+' && *text != '-') || !isdigit((unsigned char)text[1]) ||
+	        /* NOLINTNEXTLINE(cert-err34-c): two digits cannot overflow */
 	        sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &n) != 2 || n != 5 ||
 	        text[1 + n] != '\0' || hours > 23 || minutes < 0 || minutes > 59)
 		return -EINVAL;

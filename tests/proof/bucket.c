@@ -7,7 +7,7 @@
 #include "echod/bucket.h"
 
 /* <echod/common/clock.h> without the clock, which is the kernel's: the caller brings the time. */
-#define ECHOD_CLOCK_H
+#define ECHOD_COMMON_CLOCK_H
 #define NS_PER_S UINT64_C(1000000000)
 
 /*@ predicate bucket_rule_sound(struct bucket_rule *rule) =

@@ -69,6 +69,7 @@ scenario_may_end(void)
 static void
 say(struct stream *stream)
 {
+	stream_peer_acknowledges(stream);
 	stream_peer_reads(stream, MESSAGE);
 	expect(stream->taken == stream->written, "a message has not come back");
 	stream_peer_writes(stream, MESSAGE);
@@ -84,6 +85,7 @@ connect_more(void)
 		struct stream *stream = &state.streams[state.connected];
 
 		*stream = (struct stream){.number = state.connected++,
+		        .window = MESSAGE,
 		        .peer_fd = -1,
 		        .from = {.length = sizeof(struct sockaddr_in6),
 		                .in6 = {.sin6_family = AF_INET6}},
@@ -269,7 +271,7 @@ main(int argc, char **argv)
 	}
 	make_world();
 	log_set_threshold(LOG_NOTICE);
-	expect(options_read(&options, 4, arguments, problem, sizeof(problem)) == OPTIONS_READ, "%s",
+	expect(options_read(&options, 3, arguments, problem, sizeof(problem)) == OPTIONS_READ, "%s",
 	        problem);
 	serve(&options);
 	options_free(&options);

@@ -243,9 +243,8 @@ act(struct peer *peer)
 		        "peer %u sent %llu bytes and FIN, and got %llu bytes and FIN", s->number,
 		        (unsigned long long)s->written, (unsigned long long)s->taken);
 		end(peer);
-	} else if (peer->manner == SILENT || misbehave(peer)) {
-		return;
-	} else if (random_one_in(3) && stream_peer_acknowledges(s)) {
+	} else if (peer->manner == SILENT || misbehave(peer) ||
+	           (random_one_in(3) && stream_peer_acknowledges(s))) {
 		return;
 	} else if (random_one_in(2)) {
 		write_some(peer);

@@ -345,8 +345,8 @@ no_datagram_is_lost_changed_reordered_or_sent_elsewhere(void **state)
 		add_any(count, peers);
 		sending_send();
 		assert_int_equal(kernel.calls, 1);
-		for (uint16_t peer = 1; peer <= peers; peer++)
-			messages += check_peer(peer, count);
+		for (size_t peer = 1; peer <= peers; peer++)
+			messages += check_peer((uint16_t)peer, count);
 		assert_int_equal(kernel.messages, messages);
 		assert_int_equal(stats.udp_answered, kernel.count);
 	}

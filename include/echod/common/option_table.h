@@ -20,16 +20,16 @@ enum option_kind {
 
 struct option_spec {
 	const char *name; /* without the dashes */
-	char letter;      /* the short form, or 0 */
 	enum option_kind kind;
+	char letter;            /* the short form, or 0 */
+	bool zero_too;          /* a number may also be 0 */
+	bool listening;         /* says where to listen; for the caller */
+	bool command_line_only; /* not for a file */
 	const char
 	        *argument;  /* what the help calls the value; NULL: the help shows the name alone */
 	const char *preset; /* the default, read like a value of the command line; NULL: zero */
 	size_t offset;      /* where in the caller's struct the value goes */
-	uint64_t min, max;  /* what a number may be, 0 too where zero_too */
-	bool zero_too;
-	bool listening;         /* says where to listen; for the caller */
-	bool command_line_only; /* not for a file */
+	uint64_t min, max;  /* what a number may be */
 	/* OPTION_CALL: returns 0, -EINVAL when the value is not what `expects` says, or -ENOMEM */
 	int (*call)(void *options, const char *value);
 	const char *expects; /* the end of "must be …"; NULL for numbers, which say it themselves */

@@ -24,6 +24,7 @@ struct tool_target {
 	bool ipv4, ipv6, udp;
 };
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type and a member take none */
 /* The rows of the option table; member is the struct tool_target in the program's options. */
 #define TOOL_TARGET_ROWS(options, member)                                                          \
 	{.name = "udp",                                                                            \
@@ -50,6 +51,8 @@ struct tool_target {
 		.offset = offsetof(options, member.ipv6),                                          \
 		.help = "use only IPv6 addresses of HOST"                                          \
 	}
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /*
  * option_table_read(), and the one operand: HOST. Bit i of *given is set when the table's specs[i]
