@@ -96,7 +96,7 @@ parse_fraction(const char *text, uint64_t *billionths, const char **end)
 static int
 parse_decimal(const char *text, uint64_t *whole, uint64_t *billionths, const char **end)
 {
-	const char *point;
+	const char *point = text;
 	int error = parse_digits(text, whole, &point);
 
 	*billionths = 0;
