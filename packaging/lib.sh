@@ -41,6 +41,8 @@ install_missing() {
 	local package
 	local missing=()
 	for package in $(packages "$@"); do
+		# The nodejs of NodeSource brings npm, and conflicts with Debian's.
+		[[ $package != npm ]] || ! command -v npm >/dev/null || continue
 		[[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
 			missing+=("$package")
 	done

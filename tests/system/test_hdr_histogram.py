@@ -1,0 +1,79 @@
+# ctest: release uncounted unfiltered
+"""The histograms of results, judged by a reader that HdrHistogram's authors maintain: npm's hdr-histogram-js."""
+import collections
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+import harness
+from harness import DEADLINE
+from test_results import Case, run
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hdr")
+
+
+class Judged(Case):
+    @classmethod
+    def setUpClass(cls):
+        harness.require(shutil.which("node") and shutil.which("npm"), "no node, or no npm")
+        cls.tree = tempfile.TemporaryDirectory()  # pylint: disable=consider-using-with
+        cls.addClassCleanup(cls.tree.cleanup)
+        for name in os.listdir(HERE):
+            shutil.copy(os.path.join(HERE, name), cls.tree.name)
+        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=cls.tree.name,
+                              capture_output=True, text=True, check=False, timeout=5 * DEADLINE)
+        harness.require(done.returncode == 0, "npm installs nothing here: " + done.stderr)
+
+    def decode(self, texts):
+        done = subprocess.run(["node", "decode.js"], cwd=self.tree.name, input="\n".join(texts), capture_output=True,
+                              text=True, check=True, timeout=DEADLINE)
+        decoded = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(decoded), len(texts))
+        return decoded
+
+    def check_times(self, times, decoded):
+        self.assertEqual(decoded["total"], times["count"])
+        self.assertEqual(sum(count for _, count in decoded["counts"]), times["count"])
+        names = ("p50_s", "p90_s", "p99_s", "p99_9_s", "p99_99_s")
+        maximum = round(1e9 * times["max_s"])
+        for name, quantile in zip(names, decoded["quantiles"]):
+            self.assertEqual(round(1e9 * times[name]), min(quantile, maximum), name)
+        self.assertLessEqual(maximum, decoded["max"])
+        self.assertGreaterEqual(maximum * (1 + 1 / 128), decoded["max"])
+
+    def check(self, result):
+        whole, connect, *series = self.decode([result["echo"]["hdr"], result.get("connect", result["echo"])["hdr"],
+                                               *(interval["hdr"] for interval in result["intervals"])])
+        self.check_times(result["echo"], whole)
+        if "connect" in result:
+            self.check_times(result["connect"], connect)
+        together = collections.Counter()
+        for interval, decoded in zip(result["intervals"], series):
+            self.assertEqual(decoded["total"], interval["messages"])
+            together.update(dict(map(tuple, decoded["counts"])))
+        self.assertEqual(sorted(together.items()), sorted(map(tuple, whole["counts"])))
+
+    def test_runs_and_what_they_are_merged_to(self):
+        with harness.Daemon() as daemon:
+            for name, options in (("a", ("-p", daemon.tcp, "-c", 20, "-t", 2.5)), ("b", ("-p", daemon.tcp, "-c", 3, "-t", 2.5))):
+                self.assertEqual(run(*options, "-o", self.path(name), "127.0.0.1")[0], 0)
+            udp = self.result(0, "-u", "-p", daemon.udp, "-c", 4, "-r", 1000, "-n", 3000, "127.0.0.1")
+        self.check(udp)
+        parts = []
+        for name in ("a", "b"):
+            with open(self.path(name), encoding="utf-8") as file:
+                parts.append(json.load(file))
+            self.check(parts[-1])
+        merged = self.merge(0, self.path("a"), self.path("b"))
+        self.check(merged)
+        counts = collections.Counter()
+        for decoded in self.decode([part["echo"]["hdr"] for part in parts]):
+            counts.update(dict(map(tuple, decoded["counts"])))
+        whole = self.decode([merged["echo"]["hdr"]])[0]
+        self.assertEqual(sorted(counts.items()), sorted(map(tuple, whole["counts"])))
+
+
+if __name__ == "__main__":
+    harness.main()
