@@ -33,8 +33,6 @@ const struct result_field result_fields[] = {
         FIELD("target.protocol", TEXT, SAME, protocol),
         FIELD("options.processes", COUNT, SUM, processes),
         FIELD("options.connections", COUNT, SUM, connections),
-        OPTIONAL("options.messages_per_connection", COUNT, SAME, messages_per_connection),
-        OPTIONAL("options.connect_rate", COUNT, SUM, connect_rate),
         FIELD("options.size_bytes", COUNT, SAME, size),
         OPTIONAL("options.depth", COUNT, SAME, depth),
         OPTIONAL("options.rate", COUNT, SUM, rate),
@@ -42,7 +40,6 @@ const struct result_field result_fields[] = {
         OPTIONAL("options.duration_s", SECONDS, SAME, wanted_ns),
         FIELD("options.warmup_s", SECONDS, SAME, warmup_ns),
         FIELD("options.timeout_s", SECONDS, SAME, timeout_ns),
-        OPTIONAL("options.interval_s", SECONDS, SAME, interval_ns),
         FIELD("connections.opened", COUNT, SUM, opened),
         FIELD("connections.failed", COUNT, SUM, failed),
         FIELD("connections.broken", COUNT, SUM, broken),
@@ -52,7 +49,6 @@ const struct result_field result_fields[] = {
         FIELD("counts.late", COUNT, SUM, late),
         FIELD("counts.corrupted", COUNT, SUM, corrupted),
         FIELD("counts.duplicated", COUNT, SUM, duplicated),
-        OPTIONAL("counts.reordered", COUNT, SUM, reordered),
         FIELD("counts.warmup_faults", COUNT, SUM, warmup_faults),
         FIELD("counts.echoed_in_time", COUNT, SUM, echoed_in_time),
         FIELD("cpu.tool_s", SECONDS, SUM, tool_cpu_ns),
@@ -62,8 +58,6 @@ const struct result_field result_fields[] = {
         OPTIONAL("tcp.retransmits", COUNT, SUM, tcp_retransmits),
         OPTIONAL("tcp.lost", COUNT, SUM, tcp_lost),
         OPTIONAL("tcp.rtt_sum_s", SECONDS, SUM, tcp_rtt_ns),
-        OPTIONAL("jitter_s", SECONDS, MAX, jitter_ns),
-        OPTIONAL("ipdv_s", SECONDS, MAX, ipdv_ns),
 };
 const size_t result_n_fields = sizeof(result_fields) / sizeof(result_fields[0]);
 

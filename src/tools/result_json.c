@@ -358,7 +358,7 @@ result_from_json(struct json_object *json, struct result *result, char *problem,
 	memset(result, 0, sizeof(*result));
 	if (!json_object_is_type(json, json_type_object) ||
 	        !json_object_object_get_ex(json, "schema", &schema))
-		complain(&reader, "this", "is no result of echod-bench or echod-client");
+		complain(&reader, "this", "is no result of echod-bench");
 	else if (json_object_get_uint64(schema) != RESULT_SCHEMA)
 		complain(&reader, "schema", "is not 1, which this program reads");
 	for (size_t i = 0; i < result_n_fields && !reader.failed; i++)

@@ -205,8 +205,7 @@ test_what_is_written_is_read(void **state)
 	memset(&full, 0, sizeof(full));
 	merge(&full, &whole);
 	result_set_text(&full.error, "Connection refused");
-	full.jitter_ns = 12345;
-	full.reordered = 7;
+	full.late = 7;
 	json = result_to_json(&full, 0);
 	assert_int_equal(result_from_json(json, &read, problem, sizeof(problem)), 0);
 	json_object_put(json);
@@ -254,7 +253,7 @@ test_what_is_no_result(void **state)
 		const char *where, *name, *value, *problem;
 	} wrong[] = {
 	        {NULL, "schema", "2", "schema is not 1, which this program reads"},
-	        {NULL, "schema", NULL, "this is no result of echod-bench or echod-client"},
+	        {NULL, "schema", NULL, "this is no result of echod-bench"},
 	        {NULL, "tool", "7", "tool is no text"},
 	        {NULL, "start_time", "\"noon\"", "start_time is no time as in RFC 3339"},
 	        {NULL, "start_time", "7", "start_time is no time as in RFC 3339"},

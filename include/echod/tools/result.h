@@ -33,19 +33,18 @@ struct result {
 	char *error;          /* the first that was met, in words */
 
 	/* the options, as given or by default; 0 where they do not apply */
-	uint64_t processes, connections, messages_per_connection, connect_rate, size, depth, rate;
-	uint64_t total, wanted_ns, warmup_ns, timeout_ns, interval_ns;
+	uint64_t processes, connections, size, depth, rate, total;
+	uint64_t wanted_ns, warmup_ns, timeout_ns;
 
 	uint64_t opened, failed, broken; /* connections */
 	/* messages that were measured; late: of the lost, those that came after all */
-	uint64_t sent, echoed, lost, late, corrupted, duplicated, reordered;
+	uint64_t sent, echoed, lost, late, corrupted, duplicated;
 	uint64_t warmup_faults;
 	uint64_t echoed_in_time; /* before the end of the measurement: what the rate counts */
 
 	uint64_t tool_cpu_ns, server_cpu_ns; /* server: 0 when it was not watched to the end */
 	double tool_load;                    /* of a core, of the busiest process */
 	uint64_t tcp_asked, tcp_retransmits, tcp_lost, tcp_rtt_ns; /* sums over connections */
-	uint64_t jitter_ns, ipdv_ns; /* RFC 3550; the mean of RFC 3393 */
 
 	struct histogram connect_ns, echo_ns;
 	struct result_interval *intervals; /* in the order of their time */
