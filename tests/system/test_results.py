@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -115,10 +116,11 @@ class Processes(Case):
         def talk(connection):
             data = receive(connection, 64)
             seen.append(len(proc.queues(peer.port)))  # those that wait to be accepted are connected, too
+            counted.wait(DEADLINE)  # a worker whose message is back closes its connection
             connection.sendall(data)
             connection.recv(1)
 
-        seen = []
+        seen, counted = [], threading.Barrier(6)
         with StreamPeer(talk) as peer:
             self.result(0, "-p", peer.port, "-c", 6, "-n", 6, "--processes", 6, "127.0.0.1")
         self.assertEqual(seen, [6] * 6)
