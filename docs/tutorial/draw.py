@@ -150,7 +150,7 @@ def congestion():
             samples(12, lambda line: (number("cwnd", line), number("ssthresh", line))) if sockets]
     stop(sender, path, receiver)
     data = write("congestion", rows)
-    gnuplot("congestion.svg", f'set ylabel "segments"\nset yrange [0:120]\nset xrange [0:12]\nplot "{data}" using 1:2 with lines lw 2 title '
+    gnuplot("congestion.svg", f'set ylabel "segments"\nset yrange [0:*]\nset xrange [0:12]\nplot "{data}" using 1:2 with lines lw 2 title '
             f'"congestion window (cwnd)", "" using 1:3 with lines lw 2 dt 2 title "slow start threshold (ssthresh)"')
 
 

@@ -10,7 +10,7 @@ import unittest
 import harness
 import tutorial
 
-CHAPTERS = sorted(glob.glob(os.path.join(tutorial.TUTORIAL, "[0-9]*.md")))
+CHAPTERS = sorted(glob.glob(os.path.join(tutorial.TUTORIAL, "[0-9]*.md")) + glob.glob(os.path.join(tutorial.TUTORIAL, "teacher.md")))
 TOOLS = ("nc", "ss", "tcpdump", "nft", "ethtool", "strace", "cc", "nsenter")
 FUNCTION = re.compile(r"((?:`\w+\(\)`(?: and )?)+) in `((?:src|docs)/[\w/]+\.c)`")
 NOBODY = "65534"
@@ -35,7 +35,7 @@ class Tutorial(unittest.TestCase):
         shell = tutorial.Shell(os.path.dirname(harness.ECHOD), wrapper, ASAN_OPTIONS="detect_leaks=0")
         try:
             found = tutorial.blocks(path)
-            self.assertGreater(len(found), 3)
+            self.assertGreater(len(found), 1)
             for block in found:
                 tutorial.run_block(shell, block)
         finally:
