@@ -78,7 +78,8 @@ class Shell:
         self.mark = f"printf x >&{marks}"
         os.close(marks)
         self.lines, self.taken, self.changed = [], 0, threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.process.stdout:
@@ -103,6 +104,9 @@ class Shell:
             self.run("kill $(jobs -p) 2>/dev/null", lambda lines: True)
             self.process.stdin.close()
             self.process.wait(DEADLINE)
+            self.reader.join(DEADLINE)  # the pipe ends with the last program that holds it
+            if self.reader.is_alive():
+                raise AssertionError("the chapter has left programs running")
         finally:
             if self.process.poll() is None:
                 self.process.kill()
