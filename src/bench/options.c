@@ -154,13 +154,9 @@ bench_options_capacity(const struct bench_options *o)
 const char *
 bench_options_fit(const struct bench_options *o, const struct address *to)
 {
-	struct in_addr ipv4;
-
-	if (o->target.udp && o->size > TOOL_MAX_IPV4_DATAGRAM && address_as_ipv4(to, &ipv4))
-		return "--size: must be at most 65507 bytes over UDP and IPv4";
 	if (o->sources.first.length > 0 && o->sources.first.any.sa_family != to->any.sa_family)
 		return "--source: is of the other IP version";
-	return NULL;
+	return tool_target_fit(&o->target, o->size, to);
 }
 
 static void

@@ -66,11 +66,13 @@ exchanges_begin(struct exchanges *exchanges)
 	size_t slot = exchanges->begun % exchanges->inflight.capacity;
 	const struct inflight_slot *s = &exchanges->inflight.slots[slot];
 
+	uint64_t now_ns = clock_now_ns();
+
 	if (s->state == INFLIGHT_PENDING) /* only after the whole process was stopped */
 		exchanges_lose(exchanges, s->number, 0);
 	exchanges->begun++;
-	exchanges->tally.sent++;
-	inflight_begin(&exchanges->inflight, slot, clock_now_ns());
+	tally_sent(&exchanges->tally, now_ns);
+	inflight_begin(&exchanges->inflight, slot, now_ns);
 }
 
 static uint64_t

@@ -1,7 +1,6 @@
 #include "echod/client/flow.h"
 
 #include "echod/common/clock.h"
-#include "echod/common/reflection.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -186,33 +185,16 @@ flow_on_open(struct flow *flow)
 	begin(flow);
 }
 
-/* Each flow's own port: those that reflectors refuse are left out. 0 when there is none left. */
-static uint16_t
-choose_port(const struct flow_plan *plan, size_t index)
-{
-	uint32_t port = plan->source_port;
-
-	for (;; port++) {
-		bool refused = plan->dial.datagram && (reflection_port_refused((uint16_t)port) ||
-		                                              port == address_port(&plan->dial.to));
-
-		if (port > UINT16_MAX)
-			return 0;
-		if (!refused && index-- == 0)
-			return (uint16_t)port;
-	}
-}
-
 static void
 open_socket(struct flow *flow)
 {
 	const struct flow_plan *plan = flow->plan;
 	struct dial dial = plan->dial;
 
-	if (plan->source_port > 0) {
+	if (flow->source_port > 0) {
 		dial.from.length = dial.to.length;
 		dial.from.any.sa_family = dial.to.any.sa_family;
-		address_set_port(&dial.from, choose_port(plan, flow->index));
+		address_set_port(&dial.from, flow->source_port);
 	}
 	flow->state = FLOW_CONNECTING;
 	flow->started_ns = clock_now_ns();
@@ -292,11 +274,16 @@ flow_on_io(struct ev_loop *loop, ev_io *io, int revents)
 }
 
 int
-flow_start(struct flow *flow, const struct flow_plan *plan, size_t index, double delay_s)
+flow_start(struct flow *flow, const struct flow_plan *plan, size_t index, uint16_t source_port,
+        double delay_s)
 {
 	uint64_t pending = plan->interval_ns ? plan->timeout_ns / plan->interval_ns + 2 : 1;
 
-	*flow = (struct flow){.plan = plan, .index = index, .limit = plan->count, .peer_fd = -1};
+	*flow = (struct flow){.plan = plan,
+	        .index = index,
+	        .source_port = source_port,
+	        .limit = plan->count,
+	        .peer_fd = -1};
 	flow->exchanges = (struct exchanges){.flow = index,
 	        .message = plan->message,
 	        .scratch = plan->scratch + EXCHANGE_SCRATCH_SIZE,

@@ -78,6 +78,24 @@ const struct option_table client_option_table = {
         .n_specs = sizeof(specs) / sizeof(specs[0]),
 };
 
+static bool
+is_answered(const struct client_options *o, uint64_t port)
+{
+	return !o->target.udp ||
+	       (!reflection_port_refused((uint16_t)port) && port != o->target.port);
+}
+
+uint16_t
+client_options_source_port(const struct client_options *o, uint64_t index)
+{
+	uint64_t port = o->source_port;
+
+	for (; port > 0 && port <= UINT16_MAX; port++)
+		if (is_answered(o, port) && index-- == 0)
+			return (uint16_t)port;
+	return 0;
+}
+
 /* What the options mean together; problem stays empty when they go together. */
 static void
 check(const struct client_options *o, char *problem, size_t size)
@@ -90,13 +108,12 @@ check(const struct client_options *o, char *problem, size_t size)
 	else if (o->target.udp && o->size > TOOL_MAX_IPV6_DATAGRAM)
 		snprintf(problem, size, "--size=%llu: must be at most %d bytes over UDP", n,
 		        TOOL_MAX_IPV6_DATAGRAM);
-	else if (o->source_port + o->flows - 1 > UINT16_MAX)
-		snprintf(problem, size, "--source-port=%u: leaves less than %u ports for --sweep",
-		        (unsigned)o->source_port, (unsigned)o->flows);
-	else if (o->target.udp && o->source_port > 0 &&
-	         reflection_port_refused((uint16_t)o->source_port))
+	else if (o->source_port > 0 && !is_answered(o, o->source_port))
 		snprintf(problem, size, "--source-port=%u: echo services do not answer this port",
 		        (unsigned)o->source_port);
+	else if (o->source_port > 0 && client_options_source_port(o, o->flows - 1) == 0)
+		snprintf(problem, size, "--source-port=%u: leaves less than %u ports for --sweep",
+		        (unsigned)o->source_port, (unsigned)o->flows);
 	else if (o->interval_ms > 0 && o->timeout_ms / o->interval_ms > MAX_PENDING)
 		snprintf(problem, size, "--timeout: must be at most %d times as long as --interval",
 		        MAX_PENDING);

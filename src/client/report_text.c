@@ -202,15 +202,18 @@ print_connect_time(const struct session *session)
 static void
 hint_at_rate(const struct session *session, const struct tally *t)
 {
-	double seconds = (double)(session->ended_ns - session->started_ns) / (double)NS_PER_S;
-	double rate = (double)t->sent * (double)reflection_price(session->message.size) / seconds;
+	double seconds = (double)(t->last_ns - t->first_ns) / (double)NS_PER_S;
+	uint64_t price = reflection_price(session->message.size);
+	double rate = (double)((t->sent - 1) * price) / seconds;
 	struct in6_addr to;
 
-	if (!session->options->target.udp || t->lost == 0 || rate <= REFLECTION_RATE)
+	/* a source that was silent has a second's worth in hand */
+	if (!session->options->target.udp || t->lost == 0 || rate <= REFLECTION_RATE ||
+	        t->sent * price <= REFLECTION_RATE)
 		return;
 	if (address_as_ipv6(&session->plan.dial.to, &to) && !address_is_loopback(&to))
-		printf("note: echod answers a source at most %d datagrams (or %d bytes of each) a "
-		       "second unless its --udp-rate says otherwise; these were %.0f\n",
+		printf("note: echod answers a source at most %d datagrams (or %d bytes of each) "
+		       "per second unless its --udp-rate says otherwise; these were %.0f\n",
 		        REFLECTION_RATE, REFLECTION_UNIT, rate);
 }
 
@@ -221,7 +224,7 @@ on_end(const struct session *session)
 	struct tally t = session_tally(session);
 	size_t bad = 0;
 
-	if (!o->series)
+	if (!o->series || t.sent == 0)
 		return;
 	if (o->sweep)
 		print_flows(session);

@@ -26,6 +26,13 @@ session_explain(const struct session *session, const struct flow *flow, char *te
 	return text;
 }
 
+static enum session_outcome
+fail(const char *what, const char *why)
+{
+	fprintf(stderr, "echod-client: %s: %s\n", what, why);
+	return SESSION_ERROR;
+}
+
 /* It had more to do. */
 static bool
 ended_early(const struct flow *flow)
@@ -57,7 +64,7 @@ session_on_end(void *owner, const struct flow *flow)
 	char text[256];
 
 	/* of a sweep, the summary names them all; it is enough to say once what the first met */
-	if (ended_early(flow) && (!session->options->sweep || flow->index == 0))
+	if ((ended_early(flow) || !flow->opened) && (!session->options->sweep || flow->index == 0))
 		fprintf(stderr, "echod-client: %s\n",
 		        session_explain(session, flow, text, sizeof(text)));
 	if (++session->n_ended == session->options->flows)
@@ -86,19 +93,41 @@ watch_signal(struct session *session, ev_signal *watcher, int number)
 	ev_unref(session->plan.loop);
 }
 
-/* Returns whether the flows met somebody, or have to meet nobody any more. */
+static void
+tell_skipped_ports(const struct client_options *o)
+{
+	uint64_t skipped =
+	        client_options_source_port(o, o->flows - 1) + 1 - o->flows - o->source_port;
+
+	if (o->source_port > 0 && skipped > 0)
+		fprintf(stderr,
+		        "echod-client: --source-port=%u: left out %u ports that echo services do "
+		        "not answer\n",
+		        (unsigned)o->source_port, (unsigned)skipped);
+}
+
+/* Returns whether a flow got in, or the user has stopped the run. */
 static bool
 attempt(struct session *session)
 {
-	size_t n = session->options->flows;
+	const struct client_options *o = session->options;
+	const char *problem;
+	char peer[ADDRESS_TEXT_SIZE];
+	size_t n = o->flows;
 	bool met = false;
 
+	problem = tool_target_fit(&o->target, o->size, &session->addresses[session->attempt]);
 	session->plan.dial.to = session->addresses[session->attempt];
+	if (problem) {
+		fail(address_format(&session->plan.dial.to, peer, sizeof(peer)), problem);
+		return false;
+	}
 	session->plan.give_way = session->attempt + 1 < session->n_addresses;
 	session->n_ended = 0;
 	for (size_t i = 0; i < n; i++) {
 		flow_release(&session->flows[i]);
-		if (flow_start(&session->flows[i], &session->plan, i, STAGGER_S * (double)i) < 0)
+		if (flow_start(&session->flows[i], &session->plan, i,
+		            client_options_source_port(o, i), STAGGER_S * (double)i) < 0)
 			return false;
 	}
 	ev_run(session->plan.loop, 0);
@@ -120,7 +149,6 @@ plan(struct session *session)
 	        .loop = EV_DEFAULT,
 	        .message = &session->message,
 	        .dial = {.datagram = o->target.udp, .dscp = (uint8_t)o->dscp},
-	        .source_port = (uint16_t)o->source_port,
 	        .count = o->count,
 	        .interval_ns = o->interval_ms * NS_PER_MS,
 	        .timeout_ns = o->timeout_ms * NS_PER_MS,
@@ -147,13 +175,6 @@ outcome(const struct session *session)
 	return early || !tally_is_clean(&tally) ? SESSION_UNCLEAN : SESSION_CLEAN;
 }
 
-static enum session_outcome
-fail(const char *what, const char *why)
-{
-	fprintf(stderr, "echod-client: %s: %s\n", what, why);
-	return SESSION_ERROR;
-}
-
 enum session_outcome
 session_run(
         struct session *session, const struct client_options *options, const struct report *report)
@@ -178,13 +199,11 @@ session_run(
 	watch_signal(session, &session->interrupt, SIGINT);
 	watch_signal(session, &session->terminate, SIGTERM);
 
-	session->started_ns = clock_now_ns();
+	tell_skipped_ports(options);
 	while (!attempt(session) && session->attempt + 1 < session->n_addresses)
 		session->attempt++;
-	session->ended_ns = clock_now_ns();
 	result = outcome(session);
-	if (result != SESSION_ERROR)
-		report->on_end(session);
+	report->on_end(session);
 
 	for (size_t i = 0; i < options->flows; i++)
 		flow_release(&session->flows[i]);

@@ -2,6 +2,14 @@
 
 #include <math.h>
 
+void
+tally_sent(struct tally *tally, uint64_t now_ns)
+{
+	if (tally->sent++ == 0)
+		tally->first_ns = now_ns;
+	tally->last_ns = now_ns;
+}
+
 bool
 tally_echo(struct tally *tally, uint64_t number, uint64_t rtt_ns)
 {
@@ -43,6 +51,10 @@ tally_add(struct tally *sum, const struct tally *tally)
 {
 	if (tally->echoed > 0)
 		add_times(sum, tally);
+	if (tally->sent > 0 && (sum->sent == 0 || tally->first_ns < sum->first_ns))
+		sum->first_ns = tally->first_ns;
+	if (tally->last_ns > sum->last_ns)
+		sum->last_ns = tally->last_ns;
 	sum->sent += tally->sent;
 	sum->echoed += tally->echoed;
 	sum->lost += tally->lost;

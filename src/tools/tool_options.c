@@ -46,6 +46,16 @@ tool_options_explain(const char *program, enum option_outcome outcome, const cha
 }
 
 const char *
+tool_target_fit(const struct tool_target *target, uint64_t size, const struct address *to)
+{
+	struct in_addr ipv4;
+
+	return target->udp && size > TOOL_MAX_IPV4_DATAGRAM && address_as_ipv4(to, &ipv4)
+	               ? "--size: must be at most 65507 bytes over UDP and IPv4"
+	               : NULL;
+}
+
+const char *
 tool_target_resolve(const struct tool_target *target, struct address *addresses, size_t *n)
 {
 	int family = target->ipv4 ? AF_INET : target->ipv6 ? AF_INET6 : AF_UNSPEC;

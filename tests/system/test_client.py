@@ -74,8 +74,9 @@ class WithTheDaemon(Case):
             for size in (0, 1, 7, 8, 65507):
                 self.check(0, rf"Received {size} bytes unchanged in {TIME} ms\n", "",
                            "-u", "-p", daemon.udp, "-s", size, "127.0.0.1")
-            self.check(1, "", r"echod-client: .*: lost: Message too long\n", "-u", "-p", daemon.udp, "-s", 65508,
-                       "127.0.0.1")
+            for options in (("-s", 65508), ("-m", "x" * 65508)):
+                self.check(2, "", r"echod-client: 127\.0\.0\.1:\d+: --size: must be at most 65507 bytes over UDP and "
+                           r"IPv4\n", "-u", "-p", daemon.udp, *options, "127.0.0.1")
 
     def test_a_series(self):
         with harness.Daemon() as daemon:
@@ -308,6 +309,9 @@ class WithNobody(Case):
                    "127.0.0.1")
         self.check(2, "", rf"echod-client: connect to 127\.0\.0\.1:{port}: Connection refused\n", "-p", port,
                    "--sweep", 5, "127.0.0.1")
+        _, flows, summary = self.summary(2, "-p", port, "127.0.0.1")
+        self.assertEqual(flows[0]["reason"], "Connection refused")
+        self.counts(summary)
         self.check(1, "", r"echod-client: .*: lost: Connection refused\n", "-u", "-p", port, "127.0.0.1")
         out = self.check(1, ".*", "", "-u", "-p", port, "-c", 2, "-i", "10ms", "127.0.0.1")
         self.assertEqual(out.count("lost: Connection refused"), 2)
@@ -352,6 +356,8 @@ class WithNobody(Case):
                 (("--dscp=64", "h"), "--dscp=64"), (("--sweep=0", "h"), "--sweep=0"),
                 (("-u", "--source-port=53", "h"), "--source-port=53"),
                 (("-u", "--source-port=11211", "h"), "--source-port=11211"),
+                (("-u", "--source-port=50007", "h"), "--source-port=50007: echo services do not answer"),
+                (("-u", "-p", "65535", "--source-port=65534", "--sweep=2", "h"), "--source-port=65534: leaves less"),
                 (("--sweep=9", "--source-port=65530", "h"), "--source-port=65530"),
                 (("-i", "1ms", "-W", "1h", "h"), "--timeout")):
             with self.subTest(arguments=arguments):

@@ -21,8 +21,7 @@ struct flow;
 struct flow_plan {
 	struct ev_loop *loop;
 	const struct message *message;
-	struct dial dial;     /* without from */
-	uint16_t source_port; /* of the first flow, of the next one more; 0: any */
+	struct dial dial; /* without from */
 	uint64_t count;
 	uint64_t interval_ns, timeout_ns;
 	bool give_way; /* end at an error before the first echo: another address will be tried */
@@ -45,6 +44,7 @@ enum flow_state {
 struct flow {
 	const struct flow_plan *plan;
 	size_t index;
+	uint16_t source_port; /* 0: any */
 	enum flow_state state;
 	bool opened; /* it was connected once */
 	int error;   /* what went wrong last, as a negative errno, or 0; -EPIPE: the peer closed */
@@ -58,8 +58,12 @@ struct flow {
 	uint64_t limit; /* how many exchanges there will be */
 };
 
-/* Starts a flow after a delay. Returns 0 or -ENOMEM. Release it in either case. */
-int flow_start(struct flow *flow, const struct flow_plan *plan, size_t index, double delay_s);
+/*
+ * Starts a flow after a delay, from a port or (0) from any. Returns 0 or -ENOMEM. Release it in
+ * either case.
+ */
+int flow_start(struct flow *flow, const struct flow_plan *plan, size_t index, uint16_t source_port,
+        double delay_s);
 
 /* Begins no more exchanges, waits for those in flight. */
 void flow_stop(struct flow *flow);

@@ -22,6 +22,12 @@ struct client_options {
 	bool sweep;
 };
 
+/*
+ * The source port of the flow of this index; 0: the kernel's choice. Over UDP, ports that echo
+ * services do not answer and the peer's own are left out.
+ */
+uint16_t client_options_source_port(const struct client_options *options, uint64_t index);
+
 extern const struct option_table client_option_table;
 
 /* As option_table_read(), and checks what depends on more than one option. */

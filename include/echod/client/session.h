@@ -35,7 +35,6 @@ struct session {
 	struct flow *flows; /* options->flows of them */
 	size_t n_ended;
 	bool stopping;
-	uint64_t started_ns, ended_ns;
 	ev_signal interrupt, terminate;
 };
 

@@ -9,16 +9,19 @@
 
 struct tally {
 	uint64_t sent;
-	uint64_t echoed;     /* unchanged and in time */
-	uint64_t lost;       /* not in time */
-	uint64_t late;       /* of the lost, those that came after all */
-	uint64_t corrupted;  /* came back changed, or was never sent */
-	uint64_t duplicated; /* came back again */
-	uint64_t reordered;  /* of the echoed, those overtaken by a later one (RFC 4737) */
+	uint64_t first_ns, last_ns; /* when the first and the last one were sent */
+	uint64_t echoed;            /* unchanged and in time */
+	uint64_t lost;              /* not in time */
+	uint64_t late;              /* of the lost, those that came after all */
+	uint64_t corrupted;         /* came back changed, or was never sent */
+	uint64_t duplicated;        /* came back again */
+	uint64_t reordered;         /* of the echoed, those overtaken by a later one (RFC 4737) */
 	uint64_t min_ns, max_ns;
 	double mean_ns, square_sum; /* of the differences from the mean (Welford) */
 	uint64_t next;              /* one more than the highest number echoed */
 };
+
+void tally_sent(struct tally *tally, uint64_t now_ns);
 
 /* Counts an echo that came back unchanged; returns whether a later one had overtaken it. */
 bool tally_echo(struct tally *tally, uint64_t number, uint64_t rtt_ns);

@@ -67,6 +67,10 @@ enum option_outcome tool_options_read(const struct option_table *table, int argc
  */
 int tool_options_explain(const char *program, enum option_outcome outcome, const char *problem);
 
+/* NULL, or in words why messages of size bytes do not fit the protocol and an address of HOST. */
+const char *tool_target_fit(
+        const struct tool_target *target, uint64_t size, const struct address *to);
+
 /* The addresses of HOST, up to TOOL_MAX_ADDRESSES, as resolver_find(). */
 const char *tool_target_resolve(
         const struct tool_target *target, struct address *addresses, size_t *n);
