@@ -16,6 +16,7 @@
 /* Makes writing to stderr non-blocking, without touching what others share with us. To be called
  * once, before anything may wait; until then lines are plain writes. Never fails. */
 void log_open(void);
+/* Also counts the lines lost from 0 again. */
 void log_close(void);
 
 /* Lines less urgent than this priority are not written. LOG_INFO at first. */

@@ -66,6 +66,7 @@ log_close(void)
 		close(log_state.fd);
 	log_state.fd = STDERR_FILENO;
 	log_state.is_shared = false;
+	log_state.lost = 0;
 }
 
 void

@@ -86,6 +86,7 @@ daemon_run(uint64_t seed)
 	int left;
 
 	make_world(seed);
+	log_close(); /* the lines lost in the run before count no more */
 	log_set_threshold(LOG_INFO);
 	expect(options_read(&options, s->n_arguments, s->arguments, problem, sizeof(problem)) ==
 	                OPTIONS_READ,

@@ -11,7 +11,6 @@
 
 struct capture capture;
 static int real_stderr;
-static uint64_t lost_before;
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -45,23 +44,18 @@ capture_begin(int fd)
 		close(STDERR_FILENO);
 	else
 		dup2(fd, STDERR_FILENO);
-	lost_before = log_lost();
 	log_open();
-}
-
-uint64_t
-capture_lost(void)
-{
-	return log_lost() - lost_before;
 }
 
 uint64_t
 capture_end(void)
 {
+	uint64_t lost = log_lost(); /* closing forgets it */
+
 	log_close();
 	dup2(real_stderr, STDERR_FILENO);
 	close(real_stderr);
-	return capture_lost();
+	return lost;
 }
 
 int

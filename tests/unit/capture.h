@@ -19,7 +19,6 @@ extern struct capture capture;
  * must not speak. */
 void capture_begin(int fd);
 uint64_t capture_end(void); /* returns how many lines were lost */
-uint64_t capture_lost(void);
 
 /* An empty file to begin with, and what is in it by now; that closes it. */
 int capture_file(void);

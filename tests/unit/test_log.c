@@ -184,6 +184,16 @@ closing_leaves_nothing_behind(void **state)
 	close(ends[1]);
 }
 
+static void
+closing_counts_the_lost_lines_from_0_again(void **state)
+{
+	(void)state;
+	capture_begin(-1);
+	log_line(LOG_INFO, "a");
+	assert_int_equal(capture_end(), 1);
+	assert_int_equal(log_lost(), 0);
+}
+
 int
 main(void)
 {
@@ -195,6 +205,7 @@ main(void)
 	        cmocka_unit_test(a_kind_of_line_comes_once_a_second),
 	        cmocka_unit_test(interrupted_writes_are_repeated),
 	        cmocka_unit_test(closing_leaves_nothing_behind),
+	        cmocka_unit_test(closing_counts_the_lost_lines_from_0_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ check_full(int write_fd, int read_fd)
 	capture_begin(write_fd);
 	for (int i = 0; i < LINES; i++)
 		log_line(LOG_INFO, "line %05d of a log that nobody reads", i);
-	lost = capture_lost();
+	lost = log_lost();
 	for (line = capture_receive(read_fd); *line; line = strchr(line, '\n') + 1, lines++) {
 		char expected[64];
 
