@@ -308,7 +308,8 @@ take_all_handed_over(
 	int count = sd_listen_fds_with_names(1, &names), error;
 
 	if (count < 0) {
-		snprintf(problem, size, "LISTEN_FDS or LISTEN_PID in the environment: %s",
+		snprintf(problem, size,
+		        "LISTEN_PID, LISTEN_FDS or LISTEN_FDNAMES in the environment: %s",
 		        strerror(-count));
 		return count;
 	}

@@ -156,9 +156,23 @@ is_number(const char *text, unsigned long *number)
 	return errno == 0 && *end == '\0';
 }
 
-/* What plain decimal numbers say of sockets; stranger ones libsystemd may take or refuse. */
+/* A name for each socket, without what libsystemd would unescape. */
 static bool
-is_plain(unsigned long *count)
+names_are_plain(unsigned long count)
+{
+	const char *text = getenv("LISTEN_FDNAMES");
+	unsigned long names_count = 1;
+
+	if (!text)
+		return true;
+	for (const char *c = text; *c; c++)
+		names_count += *c == ':';
+	return names_count == count && *text && !strchr(text, '\\') &&
+	       !strstr(text, LISTENER_STATS_NAME);
+}
+
+static bool
+numbers_are_plain(unsigned long *count)
 {
 	unsigned long pid;
 
@@ -170,6 +184,13 @@ is_plain(unsigned long *count)
 	if (pid != (unsigned long)getpid() || !getenv("LISTEN_FDS"))
 		return true;
 	return is_number(getenv("LISTEN_FDS"), count) && *count <= INT32_MAX - FIRST;
+}
+
+/* What plain decimal numbers and names say of sockets; others libsystemd may take or refuse. */
+static bool
+is_plain(unsigned long *count)
+{
+	return numbers_are_plain(count) && names_are_plain(*count);
 }
 
 /* The first descriptor that no daemon could serve, or all of them. */

@@ -186,7 +186,8 @@ what_systemd_says_must_make_sense(void **state)
 		HAND_OVER(stream(AF_INET, true));
 		setenv("LISTEN_FDS", nonsense[i], 1);
 		assert_true(LISTEN(&l, "-v") < 0);
-		assert_memory_equal(l.problem, "LISTEN_FDS or LISTEN_PID in the environment: ", 45);
+		assert_memory_equal(
+		        l.problem, "LISTEN_PID, LISTEN_FDS or LISTEN_FDNAMES in the ", 48);
 		assert_int_equal(l.listeners.count, 0);
 		sockets_end(&l);
 	}
@@ -195,8 +196,8 @@ what_systemd_says_must_make_sense(void **state)
 	setenv("LISTEN_FDS", "2", 1);
 	close(FIRST + 1);
 	assert_int_equal(LISTEN(&l, "-v"), -EBADF);
-	assert_string_equal(
-	        l.problem, "LISTEN_FDS or LISTEN_PID in the environment: Bad file descriptor");
+	assert_string_equal(l.problem,
+	        "LISTEN_PID, LISTEN_FDS or LISTEN_FDNAMES in the environment: Bad file descriptor");
 	end(&l);
 }
 
