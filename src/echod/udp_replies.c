@@ -1,6 +1,7 @@
 #include "echod/udp_replies.h"
 
 #include "echod/common/clock.h"
+#include "echod/common/hash.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,19 +21,6 @@ udp_replies_begin(struct udp_replies *replies, bool coalesce)
 		replies->refused_until_ns = 0;
 }
 
-/* Peers that collide only cost time, and not more than looking through a batch. */
-static uint32_t
-hash_of(const struct address *peer)
-{
-	uint32_t hash = 0, word;
-
-	for (size_t i = 0; i + sizeof(word) <= peer->length; i += sizeof(word)) {
-		memcpy(&word, (const char *)&peer->storage + i, sizeof(word));
-		hash = (hash ^ word) * UINT32_C(0x9e3779b1);
-	}
-	return hash >> 16;
-}
-
 static bool
 is_group_to(const struct udp_replies *replies, size_t group, const struct address *peer)
 {
@@ -42,11 +30,12 @@ is_group_to(const struct udp_replies *replies, size_t group, const struct addres
 	       memcmp(message->msg_name, &peer->storage, peer->length) == 0;
 }
 
-/* Where the latest group of a peer stands. Linear probing; there are more slots than groups. */
+/* Where the latest group of a peer stands. Linear probing; there are more slots than groups. Peers
+ * that collide cost no more than looking through a batch. */
 static uint8_t *
 latest_group(struct udp_replies *replies, const struct address *peer)
 {
-	uint32_t slot = hash_of(peer) % UDP_PEER_SLOTS;
+	uint32_t slot = hash_words(&peer->storage, peer->length) % UDP_PEER_SLOTS;
 
 	while (replies->latest[slot] && !is_group_to(replies, replies->latest[slot] - 1u, peer))
 		slot = (slot + 1) % UDP_PEER_SLOTS;
@@ -57,13 +46,10 @@ static struct udp_refusal *
 refusal_of(struct udp_replies *replies, const struct msghdr *message, struct in6_addr *to)
 {
 	struct address peer = {.length = message->msg_namelen};
-	uint32_t hash = 0;
 
 	memcpy(&peer.storage, message->msg_name, message->msg_namelen);
 	address_as_ipv6(&peer, to);
-	for (size_t i = 0; i < sizeof(to->s6_addr); i++)
-		hash = hash * 31 + to->s6_addr[i];
-	return &replies->refusals[hash % UDP_REFUSING_PATHS];
+	return &replies->refusals[hash_words(to, sizeof(*to)) % UDP_REFUSING_PATHS];
 }
 
 /* Whether the path of a group has lately refused datagrams of this size as a group. */

@@ -50,6 +50,8 @@ static void
 keep(const struct msghdr *message, const unsigned char *data, size_t length)
 {
 	assert_in_range(kernel.count, 0, SENDING_MOST - 1);
+	assert_true(
+	        message->msg_controllen == 0 || message->msg_controllen >= sizeof(struct cmsghdr));
 	kernel.sent[kernel.count].peer = peer_of(message);
 	kernel.sent[kernel.count].bytes = data;
 	kernel.sent[kernel.count].traffic_class =
