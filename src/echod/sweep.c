@@ -4,9 +4,9 @@
 #include <string.h>
 
 enum {
-	TICKS_PER_SECOND = 10, /* the unit of connections_now() */
-	TICKS_PER_ROUND = 10,  /* in which every connection is examined once */
-	TICKS_PER_TRIM = 50,   /* in which every ring is examined once */
+	TICK_MS = 100,        /* the unit of connections_now() */
+	TICKS_PER_ROUND = 10, /* in which every connection is examined once */
+	TICKS_PER_TRIM = 50,  /* in which every ring is examined once */
 	CANDIDATES = 64,
 	LINGERING_PER_TICK = 1024, /* bounds the time that a tick takes */
 	NEVER = -1,
@@ -238,7 +238,7 @@ sweep_wake(struct sweep *sweep)
 static int64_t
 to_ticks(uint64_t time_ms)
 {
-	return time_ms ? (int64_t)((time_ms * TICKS_PER_SECOND + 999) / 1000) : NEVER;
+	return time_ms ? (int64_t)((time_ms + TICK_MS - 1) / TICK_MS) : NEVER;
 }
 
 struct sweep *
@@ -253,7 +253,7 @@ sweep_new(const struct sweep_config *config)
 	sweep->idle = to_ticks(config->idle_timeout);
 	sweep->idle_full = to_ticks(config->idle_timeout_full);
 	sweep->stalled = to_ticks(config->stall_timeout);
-	ev_timer_init(&sweep->tick, sweep_on_tick, 0, 1.0 / TICKS_PER_SECOND);
+	ev_timer_init(&sweep->tick, sweep_on_tick, 0, TICK_MS / 1e3);
 	sweep->tick.data = sweep;
 	return sweep;
 }

@@ -31,7 +31,7 @@ addresses_of_one_source(void **state)
 	        /* a link's hosts all share fe80::/64 */
 	        {"fe80::1", "fe80::2", false},
 	        {"fe80::1", "fe80::1", true},
-	        {"fe80::1:0:0:1", "fe80::2:0:0:1", false},
+	        {"fe80::100:0:0:1", "fe80::200:0:0:1", false},
 	        {"fe80:0:0:1::1", "fe80:0:0:1::2", true},
 	        {"fec0::1", "fec0::2", true},
 	        /* NAT64: IPv4 hosts share 64:ff9b::/96 (RFC 6052), and are one source with or
