@@ -108,7 +108,7 @@ write_all(FILE *out, const struct reader *reader)
 	for (size_t i = 0; i < reader->count; i++) {
 		fputs("echod_up{instance_name=\"", out);
 		write_label_value(out, reader->sources[i]->instance);
-		fprintf(out, "\"} %d\n", reader->sources[i]->up);
+		fprintf(out, "\"} %d\n", reader->sources[i]->error == 0);
 	}
 	for (size_t i = 0; i < reader->count; i++)
 		for (const char *line = reader->sources[i]->text; *line; line = next_line(line))

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -67,12 +68,13 @@ reader_find(struct reader *reader)
 }
 
 static void
-stop_reading(struct reader_source *source, bool up)
+stop_reading(struct reader_source *source, int error)
 {
-	close(source->fd);
+	if (source->fd >= 0)
+		close(source->fd);
 	source->fd = -1;
-	source->up = up;
-	if (!up)
+	source->error = error;
+	if (error)
 		source->length = 0;
 	source->text[source->length] = '\0';
 }
@@ -82,16 +84,16 @@ start_reading(struct reader_source *source)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	source->up = false;
 	source->length = 0;
-	source->text[0] = '\0';
-	if (strlen(source->path) >= sizeof(address.sun_path))
+	if (strlen(source->path) >= sizeof(address.sun_path)) {
+		stop_reading(source, -ENAMETOOLONG);
 		return;
+	}
 	memcpy(address.sun_path, source->path, strlen(source->path) + 1);
 	source->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (source->fd >= 0 &&
+	if (source->fd < 0 ||
 	        connect(source->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		stop_reading(source, false);
+		stop_reading(source, -errno);
 }
 
 /* Reads what there is. The end comes after a whole line, or the answer was cut short. */
@@ -104,10 +106,11 @@ read_some(struct reader_source *source)
 	if (length > 0)
 		source->length += (size_t)length;
 	else if (length == 0)
-		stop_reading(
-		        source, source->length > 0 && source->text[source->length - 1] == '\n');
+		stop_reading(source, source->length > 0 && source->text[source->length - 1] == '\n'
+		                             ? 0
+		                             : -EBADMSG);
 	else if (errno != EAGAIN && errno != EINTR)
-		stop_reading(source, false);
+		stop_reading(source, -errno);
 }
 
 /* Returns whether something is still to be read. */
@@ -144,7 +147,7 @@ reader_read(struct reader *reader, unsigned timeout_ms)
 			break;
 	for (size_t i = 0; i < reader->count; i++)
 		if (reader->sources[i]->fd >= 0)
-			stop_reading(reader->sources[i], false);
+			stop_reading(reader->sources[i], -ETIMEDOUT);
 }
 
 void

@@ -82,10 +82,11 @@ class Package(unittest.TestCase):
         self.dpkg("--install", service)
         with connect(PORT) as peer:
             self.assertEqual(echo(peer, b"x"), b"x")
-        self.assertEqual(machine.run("sh", "-c", "command -v echod-client echod-bench", check=False).stdout, "")
+        self.assertEqual(machine.run("sh", "-c", "command -v echod-client echod-bench echod-stat", check=False).stdout, "")
         self.purged()
         self.dpkg("--install", tools)
-        machine.run("echod-bench", "--version")
+        for program in ("echod-client", "echod-bench", "echod-stat"):
+            machine.run(program, "--version")
         self.assertFalse({path for path in everything() - self.before if "/echod" in path and "systemd" in path})
         self.dpkg("--purge", "echod-tools")
         self.assertEqual(everything(), self.before)

@@ -4,7 +4,6 @@
 #ifndef ECHOD_STAT_READER_H
 #define ECHOD_STAT_READER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,10 +12,10 @@ enum {
 };
 
 struct reader_source {
-	char *path;                  /* owned */
-	char *instance;              /* owned: "echod", "%i" of a unit's instance, or the path */
-	int fd;                      /* -1 unless it is being read */
-	bool up;                     /* has answered when it was read last */
+	char *path;     /* owned */
+	char *instance; /* owned: "echod", "%i" of a unit's instance, or the path */
+	int fd;         /* -1 unless it is being read */
+	int error;      /* 0: has answered when it was read last; otherwise a negative errno */
 	char text[READER_TEXT_SIZE]; /* what it answered, NUL at its end */
 	size_t length;
 };
@@ -31,7 +30,8 @@ struct reader {
 int reader_add(struct reader *reader, const char *path);
 int reader_find(struct reader *reader);
 
-/* Reads all sources; what has not answered to its end within timeout_ms is not up. */
+/* Reads all sources; what has not answered to its end within timeout_ms has
+ * -ETIMEDOUT. */
 void reader_read(struct reader *reader, unsigned timeout_ms);
 
 void reader_free(struct reader *reader);
