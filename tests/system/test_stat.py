@@ -57,7 +57,9 @@ class Figures(Case):
             peers = [self.enterContext(connect(first.tcp)) for _ in range(3)]
             for peer in peers:
                 echo(peer, b"x" * 1000)
-            others = [self.enterContext(connect(second.tcp)) for _ in range(5)]
+            for _ in range(5):
+                with contextlib.suppress(ConnectionResetError):  # two of them are refused
+                    self.enterContext(connect(second.tcp))
             with datagram_peer(second.udp) as peer:
                 for _ in range(7):
                     peer.send(b"y" * 10)
@@ -65,7 +67,6 @@ class Figures(Case):
             second.wait_stats(lambda stats: stats["tcp_refused_source"] == 2, "two refusals")
             lines.wait('"sum"', len(lines.matching('"sum"')) + 3)
             shown = [json.loads(line) for line in list(lines.all)]
-        self.assertEqual(len(others), 5)
         times = sorted({line["time"] for line in shown})
         begins = {times[i]: times[i - 1] for i in range(1, len(times))}
         at = {moment: float(moment[-13:-1]) + 60 * int(moment[14:16]) for moment in times}
