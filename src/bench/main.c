@@ -1,5 +1,4 @@
 #include "echod/bench/commands.h"
-#include "echod/bench/cpu.h"
 #include "echod/bench/opener.h"
 #include "echod/bench/options.h"
 #include "echod/bench/report.h"
@@ -7,6 +6,7 @@
 #include "echod/bench/result_file.h"
 #include "echod/bench/workers.h"
 #include "echod/common/clock.h"
+#include "echod/tools/cpu.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,11 +1,10 @@
 #include "echod/bench/measurement.h"
 
-#include "echod/bench/cpu.h"
 #include "echod/common/clock.h"
+#include "echod/tools/cpu.h"
 #include "echod/tools/timestamp.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static uint64_t
 server_cpu_ns(const struct measurement *measurement)
@@ -22,19 +21,11 @@ measurement_init(struct measurement *measurement, const struct bench_options *o,
         const struct address *to, struct traffic *traffic)
 {
 	struct result *result = &measurement->result;
-	char text[ADDRESS_TEXT_SIZE], hostname[256] = "";
 
 	measurement->options = o;
 	measurement->traffic = traffic;
-	gethostname(hostname, sizeof(hostname) - 1);
-	result_set_text(&result->tool, "echod-bench");
-	result_set_text(&result->version, ECHOD_VERSION);
-	result_set_text(&result->hostname, hostname);
+	result_describe(result, "echod-bench", &o->target, to);
 	result_set_text(&result->label, o->label);
-	result_set_text(&result->host, o->target.host);
-	result_set_text(&result->address, address_format(to, text, sizeof(text)));
-	result_set_text(&result->protocol, o->target.udp ? "udp" : "tcp");
-	result->processes = 1;
 	result->connections = o->connections;
 	result->size = o->size;
 	result->depth = o->rate > 0 ? 0 : o->depth;
@@ -134,14 +125,8 @@ measurement_finish(struct measurement *measurement)
 {
 	const struct counts *now = &measurement->traffic->counts, *then = &measurement->counts;
 
-	const struct tcp_sums *tcp = &measurement->traffic->tcp;
-	struct result *result = &measurement->result;
-
 	measurement_update(measurement);
-	result->tcp_asked = tcp->asked;
-	result->tcp_retransmits = tcp->retransmits;
-	result->tcp_lost = tcp->lost;
-	result->tcp_rtt_ns = tcp->rtt_ns;
+	measurement->result.tcp = measurement->traffic->tcp;
 	if (measurement->begin_ns > 0 &&
 	        (now->sent > then->sent || now->echoed > then->echoed || now->lost > then->lost))
 		measurement_add_interval(measurement);

@@ -74,11 +74,11 @@ print_rates(const struct result *r, FILE *file)
 	if (r->server_cpu_ns > 0)
 		print_cpu("           server", seconds(r->server_cpu_ns) / seconds(r->duration_ns),
 		        r->server_cpu_ns, r, file);
-	if (r->tcp_asked > 0)
+	if (r->tcp.asked > 0)
 		fprintf(file,
 		        "  TCP      %llu segments retransmitted, smoothed round trip %.1f us\n",
-		        (unsigned long long)r->tcp_retransmits,
-		        (double)r->tcp_rtt_ns / NS_PER_US / (double)r->tcp_asked);
+		        (unsigned long long)r->tcp.retransmits,
+		        (double)r->tcp.rtt_ns / NS_PER_US / (double)r->tcp.asked);
 }
 
 static void

@@ -6,10 +6,9 @@
 #include "echod/bench/lane.h"
 
 #include "echod/common/clock.h"
+#include "echod/tools/dial.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -59,26 +58,11 @@ stream_prepare(struct traffic *traffic)
 }
 
 static void
-ask_kernel(const struct lane *lane)
-{
-	struct tcp_sums *sums = &lane->traffic->tcp;
-	struct tcp_info info;
-	socklen_t length = sizeof(info);
-
-	if (getsockopt(lane->io.fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
-		return;
-	sums->asked++;
-	sums->retransmits += info.tcpi_total_retrans;
-	sums->lost += info.tcpi_lost;
-	sums->rtt_ns += info.tcpi_rtt * UINT64_C(1000);
-}
-
-static void
 stream_end(struct lane *lane)
 {
 	if (!lane->open)
 		return;
-	ask_kernel(lane);
+	dial_add_tcp_info(lane->io.fd, &lane->traffic->tcp);
 	traffic_lost(lane->traffic, lane->pending);
 	lane->pending = 0;
 	lane->open = false;

@@ -31,6 +31,8 @@ end(struct flow *flow)
 	ev_io_stop(loop, &flow->io);
 	ev_timer_stop(loop, &flow->pace);
 	ev_timer_stop(loop, &flow->deadline);
+	if (flow->opened && flow->peer_fd >= 0 && !flow->plan->dial.datagram)
+		dial_add_tcp_info(flow->peer_fd, &flow->tcp);
 	if (flow->peer_fd >= 0)
 		close(flow->peer_fd);
 	flow->peer_fd = -1;

@@ -65,6 +65,10 @@ static const struct option_spec specs[] = {
                 .preset = "0",
                 .help = "the packets' differentiated services codepoint"},
         {.name = "json", .letter = 'J', FLAG(json), .help = "for machines: a JSON object a line"},
+        {.name = "timestamps",
+                .letter = 'D',
+                FLAG(timestamps),
+                .help = "show when, in seconds since 1970, with each exchange"},
         {.name = "quiet", .letter = 'q', FLAG(quiet), .help = "no line an exchange"},
 };
 

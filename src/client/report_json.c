@@ -1,37 +1,18 @@
 #include "echod/client/report.h"
 
-#include "echod/common/clock.h"
+#include "echod/tools/json.h"
 #include "echod/tools/reason.h"
+#include "echod/tools/timestamp.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
-
-/* json-c gives NULL for want of memory, and takes it for null: such a line is incomplete, not
- * wrong. */
-
-static struct json_object *
-number(uint64_t value)
-{
-	return json_object_new_uint64(value);
-}
-
-static struct json_object *
-ms(double ns)
-{
-	char text[32];
-	double value = ns / (double)NS_PER_MS;
-
-	snprintf(text, sizeof(text), "%.6f", value);
-	return json_object_new_double_s(value, text);
-}
 
 static void
 add_address(struct json_object *object, const char *name, const struct address *address)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
-	json_object_object_add(
-	        object, name, json_object_new_string(address_format(address, text, sizeof(text))));
+	json_add_text(object, name, address_format(address, text, sizeof(text)));
 }
 
 static struct json_object *
@@ -39,14 +20,15 @@ begin(const char *type)
 {
 	struct json_object *object = json_object_new_object();
 
-	json_object_object_add(object, "type", json_object_new_string(type));
+	json_add_text(object, "type", type);
 	return object;
 }
 
 static void
 print(struct json_object *object)
 {
-	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
+	puts(json_object_to_json_string_ext(
+	        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(object);
 }
 
@@ -68,23 +50,26 @@ on_exchange(const struct session *session, const struct exchange *e)
 	        [EXCHANGE_DUPLICATED] = "duplicated",
 	};
 	struct json_object *line;
+	char moment[TIMESTAMP_TEXT_SIZE];
 
 	if (session->options->quiet)
 		return;
 	line = begin("exchange");
-	json_object_object_add(line, "flow", number(e->flow + 1));
-	json_object_object_add(
-	        line, "seq", e->number == EXCHANGE_NO_NUMBER ? NULL : number(e->number + 1));
-	json_object_object_add(line, "result", json_object_new_string(results[e->result]));
+	json_add_count(line, "flow", e->flow + 1);
+	if (e->number != EXCHANGE_NO_NUMBER)
+		json_add_count(line, "seq", e->number + 1);
+	json_add_text(line, "result", results[e->result]);
+	if (session->options->timestamps)
+		json_add_text(line, "time", timestamp_format(timestamp_now_ns(), moment));
 	if (e->rtt_ns > 0)
-		json_object_object_add(line, "rtt_ms", ms((double)e->rtt_ns));
+		json_add_seconds(line, "rtt_s", e->rtt_ns);
 	if (e->reordered)
 		json_object_object_add(line, "reordered", json_object_new_boolean(true));
 	if (e->error)
-		json_object_object_add(line, "reason", json_object_new_string(reason_of(e->error)));
+		json_add_text(line, "reason", reason_of(e->error));
 	if (e->result == EXCHANGE_CORRUPTED) {
-		json_object_object_add(line, "received_bytes", number(e->length));
-		json_object_object_add(line, "right_bytes", number(e->same));
+		json_add_count(line, "received_bytes", e->length);
+		json_add_count(line, "right_bytes", e->same);
 	}
 	print(line);
 }
@@ -92,21 +77,19 @@ on_exchange(const struct session *session, const struct exchange *e)
 static void
 add_tally(struct json_object *object, const struct tally *t)
 {
-	json_object_object_add(object, "sent", number(t->sent));
-	json_object_object_add(object, "echoed", number(t->echoed));
-	json_object_object_add(object, "lost", number(t->lost));
-	json_object_object_add(object, "late", number(t->late));
-	json_object_object_add(object, "corrupted", number(t->corrupted));
-	json_object_object_add(object, "duplicated", number(t->duplicated));
-	json_object_object_add(object, "reordered", number(t->reordered));
+	json_add_count(object, "sent", t->sent);
+	json_add_count(object, "echoed", t->echoed);
+	json_add_count(object, "lost", t->lost);
+	json_add_count(object, "late", t->late);
+	json_add_count(object, "corrupted", t->corrupted);
+	json_add_count(object, "duplicated", t->duplicated);
+	json_add_count(object, "reordered", t->reordered);
 	if (t->echoed > 0) {
-		struct json_object *rtt = json_object_new_object();
-
-		json_object_object_add(rtt, "min", ms((double)t->min_ns));
-		json_object_object_add(rtt, "avg", ms(t->mean_ns));
-		json_object_object_add(rtt, "max", ms((double)t->max_ns));
-		json_object_object_add(rtt, "mdev", ms(tally_deviation_ns(t)));
-		json_object_object_add(object, "rtt_ms", rtt);
+		json_add_seconds(object, "min_s", t->min_ns);
+		json_add_seconds(object, "mean_s", (uint64_t)t->mean_ns);
+		json_add_seconds(object, "max_s", t->max_ns);
+		json_add_seconds(object, "mdev_s", (uint64_t)tally_deviation_ns(t));
+		json_add_seconds(object, "jitter_s", (uint64_t)t->jitter_ns);
 	}
 }
 
@@ -115,14 +98,13 @@ print_flow(const struct session *session, const struct flow *flow)
 {
 	struct json_object *line = begin("flow");
 
-	json_object_object_add(line, "flow", number(flow->index + 1));
+	json_add_count(line, "flow", flow->index + 1);
 	if (flow->opened)
 		add_address(line, "source", &flow->source);
 	if (flow->opened && !session->options->target.udp)
-		json_object_object_add(line, "connect_ms", ms((double)flow->connect_ns));
+		json_add_seconds(line, "connect_s", flow->connect_ns);
 	if (flow->error)
-		json_object_object_add(
-		        line, "reason", json_object_new_string(reason_of(flow->error)));
+		json_add_text(line, "reason", reason_of(flow->error));
 	add_tally(line, &flow->exchanges.tally);
 	print(line);
 }
@@ -130,18 +112,11 @@ print_flow(const struct session *session, const struct flow *flow)
 static void
 on_end(const struct session *session)
 {
-	const struct client_options *o = session->options;
-	struct tally tally = session_tally(session);
-	struct json_object *line = begin("summary");
+	struct json_object *line = result_to_json(&session->result, 0);
 
-	for (size_t i = 0; i < o->flows; i++)
+	for (size_t i = 0; i < session->options->flows; i++)
 		print_flow(session, &session->flows[i]);
-	json_object_object_add(line, "host", json_object_new_string(o->target.host));
-	add_address(line, "address", &session->plan.dial.to);
-	json_object_object_add(
-	        line, "protocol", json_object_new_string(o->target.udp ? "udp" : "tcp"));
-	json_object_object_add(line, "size_bytes", number(o->size));
-	add_tally(line, &tally);
+	json_add_text(line, "type", "summary");
 	print(line);
 }
 

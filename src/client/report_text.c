@@ -3,6 +3,7 @@
 #include "echod/common/clock.h"
 #include "echod/common/reflection.h"
 #include "echod/tools/reason.h"
+#include "echod/tools/timestamp.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -80,6 +81,17 @@ print_trouble(FILE *out, const struct session *session, const struct exchange *e
 		fprintf(out, "byte %zu of %zu is not what was sent\n", e->same + 1, size);
 }
 
+/* As ping -D. */
+static void
+print_timestamp(const struct session *session)
+{
+	uint64_t now_ns = timestamp_now_ns();
+
+	if (session->options->timestamps)
+		printf("[%llu.%06llu] ", (unsigned long long)(now_ns / NS_PER_S),
+		        (unsigned long long)(now_ns % NS_PER_S / 1000));
+}
+
 /* The one exchange, as the lecture's client shows it. */
 static void
 print_single(const struct session *session, const struct exchange *e)
@@ -90,6 +102,7 @@ print_single(const struct session *session, const struct exchange *e)
 	}
 	if (e->result != EXCHANGE_ECHOED || session->options->quiet)
 		return;
+	print_timestamp(session);
 	fputs("Received ", stdout);
 	if (session->message.text)
 		print_quoted(session->message.text);
@@ -101,6 +114,7 @@ print_single(const struct session *session, const struct exchange *e)
 static void
 print_numbered(const struct session *session, const struct exchange *e)
 {
+	print_timestamp(session);
 	printf("from %s: ", peer(session));
 	if (e->number != EXCHANGE_NO_NUMBER)
 		printf("seq=%llu ", (unsigned long long)e->number + 1);
@@ -140,10 +154,27 @@ percent(uint64_t part, uint64_t whole)
 }
 
 static void
-print_times(const struct tally *t)
+print_times(const struct session *session, const struct tally *t)
 {
+	const struct result *r = &session->result;
+	const struct histogram *rtt_ns = &r->echo_ns;
+
 	printf("rtt min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", ms((double)t->min_ns),
 	        ms(t->mean_ns), ms((double)t->max_ns), ms(tally_deviation_ns(t)));
+	printf("rtt p50/p90/p99/p99.9 = %.3f/%.3f/%.3f/%.3f ms\n",
+	        ms((double)histogram_quantile(rtt_ns, .5)),
+	        ms((double)histogram_quantile(rtt_ns, .9)),
+	        ms((double)histogram_quantile(rtt_ns, .99)),
+	        ms((double)histogram_quantile(rtt_ns, .999)));
+	if (t->ipdv_pairs > 0)
+		printf("jitter = %.3f ms, mean IPDV = %.3f ms\n", ms(t->jitter_ns),
+		        ms((double)t->ipdv_sum_ns / (double)t->ipdv_pairs));
+	if (r->tcp.asked > 0)
+		printf("TCP: %llu segments retransmitted, smoothed rtt = %.3f ms\n",
+		        (unsigned long long)r->tcp.retransmits,
+		        ms((double)r->tcp.rtt_ns / (double)r->tcp.asked));
+	puts("echoes by rtt, from");
+	histogram_draw(rtt_ns, (double)NS_PER_MS / 1000, "us", stdout);
 }
 
 static bool
@@ -246,7 +277,7 @@ on_end(const struct session *session)
 	if (!o->target.udp)
 		print_connect_time(session);
 	if (t.echoed > 0)
-		print_times(&t);
+		print_times(session, &t);
 	else if (!o->target.udp)
 		puts("no rtt");
 	hint_at_rate(session, &t);

@@ -1,7 +1,9 @@
 #include "echod/client/session.h"
 
 #include "echod/common/clock.h"
+#include "echod/tools/cpu.h"
 #include "echod/tools/reason.h"
+#include "echod/tools/timestamp.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -54,6 +56,8 @@ session_on_exchange(void *owner, const struct exchange *exchange)
 {
 	struct session *session = owner;
 
+	if (exchange->result == EXCHANGE_ECHOED)
+		histogram_record(&session->result.echo_ns, exchange->rtt_ns, 1);
 	session->report->on_exchange(session, exchange);
 }
 
@@ -160,6 +164,50 @@ plan(struct session *session)
 	};
 }
 
+static void
+add_flow(struct result *result, const struct flow *flow, bool datagram)
+{
+	result->opened += flow->opened;
+	result->failed += !flow->opened;
+	result->broken += flow->opened && ended_early(flow);
+	if (flow->opened && !datagram)
+		histogram_record(&result->connect_ns, flow->connect_ns, 1);
+	dial_add_tcp_sums(&result->tcp, &flow->tcp);
+	if (flow->error && !result->error)
+		result_set_text(&result->error, reason_of(flow->error));
+}
+
+static void
+complete_result(struct session *session, uint64_t begin_ns)
+{
+	const struct client_options *o = session->options;
+	struct tally t = session_tally(session);
+	struct result *r = &session->result;
+
+	result_describe(r, "echod-client", &o->target, &session->plan.dial.to);
+	r->duration_ns = clock_now_ns() - begin_ns;
+	result_set_text(&r->ended_by, session->stopping ? "interrupt" : "total");
+	r->connections = o->flows;
+	r->size = o->size;
+	r->total = o->count == UINT64_MAX ? 0 : o->count * o->flows;
+	r->interval_ns = o->interval_ms * NS_PER_MS;
+	r->timeout_ns = o->timeout_ms * NS_PER_MS;
+	for (size_t i = 0; i < o->flows; i++)
+		add_flow(r, &session->flows[i], o->target.udp);
+	r->sent = t.sent;
+	r->echoed = r->echoed_in_time = t.echoed;
+	r->lost = t.lost;
+	r->late = t.late;
+	r->corrupted = t.corrupted;
+	r->duplicated = t.duplicated;
+	r->reordered = t.reordered;
+	r->jitter_ns = (uint64_t)t.jitter_ns;
+	r->ipdv_pairs = t.ipdv_pairs;
+	r->ipdv_sum_ns = t.ipdv_sum_ns;
+	r->tool_cpu_ns = cpu_own_ns();
+	r->tool_load = (double)r->tool_cpu_ns / (double)(r->duration_ns + 1);
+}
+
 static enum session_outcome
 outcome(const struct session *session)
 {
@@ -180,6 +228,7 @@ session_run(
         struct session *session, const struct client_options *options, const struct report *report)
 {
 	const char *problem;
+	uint64_t begin_ns;
 	enum session_outcome result;
 
 	memset(session, 0, sizeof(*session));
@@ -200,10 +249,14 @@ session_run(
 	watch_signal(session, &session->terminate, SIGTERM);
 
 	tell_skipped_ports(options);
+	session->result.start_ns = timestamp_now_ns();
+	begin_ns = clock_now_ns();
 	while (!attempt(session) && session->attempt + 1 < session->n_addresses)
 		session->attempt++;
 	result = outcome(session);
+	complete_result(session, begin_ns);
 	report->on_end(session);
+	result_release(&session->result);
 
 	for (size_t i = 0; i < options->flows; i++)
 		flow_release(&session->flows[i]);

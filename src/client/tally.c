@@ -10,12 +10,29 @@ tally_sent(struct tally *tally, uint64_t now_ns)
 	tally->last_ns = now_ns;
 }
 
+static void
+add_variation(struct tally *tally, uint64_t number, uint64_t rtt_ns)
+{
+	uint64_t last_ns = tally->last_rtt_ns;
+	uint64_t difference_ns = rtt_ns > last_ns ? rtt_ns - last_ns : last_ns - rtt_ns;
+
+	if (tally->echoed > 0)
+		tally->jitter_ns += ((double)difference_ns - tally->jitter_ns) / 16;
+	if (tally->echoed > 0 && number == tally->last_number + 1) {
+		tally->ipdv_pairs++;
+		tally->ipdv_sum_ns += difference_ns;
+	}
+	tally->last_number = number;
+	tally->last_rtt_ns = rtt_ns;
+}
+
 bool
 tally_echo(struct tally *tally, uint64_t number, uint64_t rtt_ns)
 {
 	double rtt = (double)rtt_ns, difference = rtt - tally->mean_ns;
 	bool overtaken = number < tally->next;
 
+	add_variation(tally, number, rtt_ns);
 	tally->echoed++;
 	tally->mean_ns += difference / (double)tally->echoed;
 	tally->square_sum += difference * (rtt - tally->mean_ns);
@@ -62,6 +79,9 @@ tally_add(struct tally *sum, const struct tally *tally)
 	sum->corrupted += tally->corrupted;
 	sum->duplicated += tally->duplicated;
 	sum->reordered += tally->reordered;
+	sum->jitter_ns = fmax(sum->jitter_ns, tally->jitter_ns);
+	sum->ipdv_pairs += tally->ipdv_pairs;
+	sum->ipdv_sum_ns += tally->ipdv_sum_ns;
 }
 
 double

@@ -124,3 +124,23 @@ dial_source(int peer_fd, struct address *source)
 	*source = (struct address){.length = sizeof(source->storage)};
 	return getsockname(peer_fd, &source->any, &source->length) < 0 ? -errno : 0;
 }
+
+void
+dial_add_tcp_info(int peer_fd, struct tcp_sums *sums)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+
+	if (getsockopt(peer_fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0)
+		dial_add_tcp_sums(sums, &(struct tcp_sums){1, info.tcpi_total_retrans,
+		                                info.tcpi_lost, info.tcpi_rtt * UINT64_C(1000)});
+}
+
+void
+dial_add_tcp_sums(struct tcp_sums *sums, const struct tcp_sums *more)
+{
+	sums->asked += more->asked;
+	sums->retransmits += more->retransmits;
+	sums->lost += more->lost;
+	sums->rtt_ns += more->rtt_ns;
+}

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LIMIT 0.9
 
@@ -39,6 +40,7 @@ const struct result_field result_fields[] = {
         OPTIONAL("options.total", COUNT, SUM, total),
         OPTIONAL("options.duration_s", SECONDS, SAME, wanted_ns),
         FIELD("options.warmup_s", SECONDS, SAME, warmup_ns),
+        OPTIONAL("options.interval_s", SECONDS, SAME, interval_ns),
         FIELD("options.timeout_s", SECONDS, SAME, timeout_ns),
         FIELD("connections.opened", COUNT, SUM, opened),
         FIELD("connections.failed", COUNT, SUM, failed),
@@ -49,15 +51,19 @@ const struct result_field result_fields[] = {
         FIELD("counts.late", COUNT, SUM, late),
         FIELD("counts.corrupted", COUNT, SUM, corrupted),
         FIELD("counts.duplicated", COUNT, SUM, duplicated),
+        OPTIONAL("counts.reordered", COUNT, SUM, reordered),
         FIELD("counts.warmup_faults", COUNT, SUM, warmup_faults),
         FIELD("counts.echoed_in_time", COUNT, SUM, echoed_in_time),
         FIELD("cpu.tool_s", SECONDS, SUM, tool_cpu_ns),
         FIELD("cpu.tool_load", SHARE, MAX, tool_load),
         OPTIONAL("cpu.server_s", SECONDS, MAX, server_cpu_ns),
-        OPTIONAL("tcp.connections", COUNT, SUM, tcp_asked),
-        OPTIONAL("tcp.retransmits", COUNT, SUM, tcp_retransmits),
-        OPTIONAL("tcp.lost", COUNT, SUM, tcp_lost),
-        OPTIONAL("tcp.rtt_sum_s", SECONDS, SUM, tcp_rtt_ns),
+        OPTIONAL("tcp.connections", COUNT, SUM, tcp.asked),
+        OPTIONAL("tcp.retransmits", COUNT, SUM, tcp.retransmits),
+        OPTIONAL("tcp.lost", COUNT, SUM, tcp.lost),
+        OPTIONAL("tcp.rtt_sum_s", SECONDS, SUM, tcp.rtt_ns),
+        OPTIONAL("jitter_s", SECONDS, MAX, jitter_ns),
+        OPTIONAL("ipdv.pairs", COUNT, SUM, ipdv_pairs),
+        OPTIONAL("ipdv.sum_s", SECONDS, SUM, ipdv_sum_ns),
 };
 const size_t result_n_fields = sizeof(result_fields) / sizeof(result_fields[0]);
 
@@ -67,6 +73,22 @@ at(const struct result *result, const struct result_field *field)
 	/* const is for the readers; the writers below own the result */
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr): takes const away, which a cast may not */
 	return (void *)(uintptr_t)((const char *)result + field->offset);
+}
+
+void
+result_describe(struct result *result, const char *tool, const struct tool_target *target,
+        const struct address *to)
+{
+	char text[ADDRESS_TEXT_SIZE], hostname[256] = "";
+
+	gethostname(hostname, sizeof(hostname) - 1);
+	result_set_text(&result->tool, tool);
+	result_set_text(&result->version, ECHOD_VERSION);
+	result_set_text(&result->hostname, hostname);
+	result_set_text(&result->host, target->host);
+	result_set_text(&result->address, address_format(to, text, sizeof(text)));
+	result_set_text(&result->protocol, target->udp ? "udp" : "tcp");
+	result->processes = 1;
 }
 
 void

@@ -1,6 +1,7 @@
 /* A result as JSON (RFC 8259), and back. */
 #include "echod/common/clock.h"
 #include "echod/tools/hdr.h"
+#include "echod/tools/json.h"
 #include "echod/tools/result.h"
 #include "echod/tools/result_field.h"
 #include "echod/tools/timestamp.h"
@@ -10,46 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* json-c gives NULL for want of memory and takes it for null: such a result is incomplete, not
- * wrong. */
-
 static const struct {
 	const char *name;
 	double part;
 } quantiles[] = {
         {"p50_s", .5}, {"p90_s", .9}, {"p99_s", .99}, {"p99_9_s", .999}, {"p99_99_s", .9999}};
-
-static void
-add_count(struct json_object *object, const char *name, uint64_t value)
-{
-	json_object_object_add(object, name, json_object_new_uint64(value));
-}
-
-static void
-add_real(struct json_object *object, const char *name, double value)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "%.6f", value);
-	json_object_object_add(object, name, json_object_new_double_s(value, text));
-}
-
-static void
-add_seconds(struct json_object *object, const char *name, uint64_t ns)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "%llu.%09llu", (unsigned long long)(ns / NS_PER_S),
-	        (unsigned long long)(ns % NS_PER_S));
-	json_object_object_add(
-	        object, name, json_object_new_double_s((double)ns / (double)NS_PER_S, text));
-}
-
-static void
-add_text(struct json_object *object, const char *name, const char *text)
-{
-	json_object_object_add(object, name, json_object_new_string(text));
-}
 
 /* The object that holds a field, which is made where make asks for it, and the field's name. */
 static struct json_object *
@@ -86,19 +52,19 @@ add_field(struct json_object *root, const struct result *result, const struct re
 	holder = find_holder(root, field->path, &name, true);
 	switch (field->kind) {
 	case RESULT_TEXT:
-		add_text(holder, name, text);
+		json_add_text(holder, name, text);
 		break;
 	case RESULT_COUNT:
-		add_count(holder, name, *(const uint64_t *)value);
+		json_add_count(holder, name, *(const uint64_t *)value);
 		break;
 	case RESULT_SECONDS:
-		add_seconds(holder, name, *(const uint64_t *)value);
+		json_add_seconds(holder, name, *(const uint64_t *)value);
 		break;
 	case RESULT_MOMENT:
-		add_text(holder, name, timestamp_format(*(const uint64_t *)value, moment));
+		json_add_text(holder, name, timestamp_format(*(const uint64_t *)value, moment));
 		break;
 	case RESULT_SHARE:
-		add_real(holder, name, *(const double *)value);
+		json_add_real(holder, name, *(const double *)value);
 		break;
 	}
 }
@@ -109,7 +75,7 @@ add_hdr(struct json_object *object, const unsigned char *bytes, size_t size)
 	char *text = hdr_to_text(bytes, size);
 
 	if (text)
-		add_text(object, "hdr", text);
+		json_add_text(object, "hdr", text);
 	free(text);
 }
 
@@ -123,14 +89,14 @@ add_histogram(struct json_object *root, const char *name, const struct histogram
 		return;
 	times = json_object_new_object();
 	json_object_object_add(root, name, times);
-	add_count(times, "count", histogram->total);
-	add_seconds(times, "min_s", histogram->min);
-	add_seconds(times, "mean_s", histogram->sum / histogram->total);
+	json_add_count(times, "count", histogram->total);
+	json_add_seconds(times, "min_s", histogram->min);
+	json_add_seconds(times, "mean_s", histogram->sum / histogram->total);
 	for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
-		add_seconds(
+		json_add_seconds(
 		        times, quantiles[i].name, histogram_quantile(histogram, quantiles[i].part));
-	add_seconds(times, "max_s", histogram->max);
-	add_seconds(times, "sum_s", histogram->sum);
+	json_add_seconds(times, "max_s", histogram->max);
+	json_add_seconds(times, "sum_s", histogram->sum);
 	add_hdr(times, bytes, hdr_encode(histogram, bytes));
 }
 
@@ -146,15 +112,15 @@ add_intervals(struct json_object *root, const struct result *result, size_t firs
 
 		memset(&echo_ns, 0, sizeof(echo_ns));
 		hdr_decode(interval->hdr, interval->hdr_size, &echo_ns);
-		add_count(object, "time", interval->time_s);
-		add_count(object, "sent", interval->sent);
-		add_count(object, "messages", interval->echoed);
-		add_count(object, "bytes", interval->echoed * result->size);
-		add_count(object, "lost", interval->lost);
+		json_add_count(object, "time", interval->time_s);
+		json_add_count(object, "sent", interval->sent);
+		json_add_count(object, "messages", interval->echoed);
+		json_add_count(object, "bytes", interval->echoed * result->size);
+		json_add_count(object, "lost", interval->lost);
 		if (echo_ns.total > 0) {
-			add_seconds(object, "p50_s", histogram_quantile(&echo_ns, .5));
-			add_seconds(object, "p99_s", histogram_quantile(&echo_ns, .99));
-			add_seconds(object, "max_s", echo_ns.max);
+			json_add_seconds(object, "p50_s", histogram_quantile(&echo_ns, .5));
+			json_add_seconds(object, "p99_s", histogram_quantile(&echo_ns, .99));
+			json_add_seconds(object, "max_s", echo_ns.max);
 		}
 		add_hdr(object, interval->hdr, interval->hdr_size);
 		json_object_array_add(intervals, object);
@@ -167,11 +133,11 @@ result_to_json(const struct result *result, size_t first_interval)
 {
 	struct json_object *root = json_object_new_object();
 
-	add_count(root, "schema", RESULT_SCHEMA);
+	json_add_count(root, "schema", RESULT_SCHEMA);
 	for (size_t i = 0; i < result_n_fields; i++)
 		add_field(root, result, &result_fields[i]);
-	add_real(root, "messages_per_second", result_rate(result));
-	add_real(root, "bytes_per_second", result_rate(result) * (double)result->size);
+	json_add_real(root, "messages_per_second", result_rate(result));
+	json_add_real(root, "bytes_per_second", result_rate(result) * (double)result->size);
 	json_object_object_add(
 	        root, "limited_by_tool", json_object_new_boolean(result_is_limited(result)));
 	add_histogram(root, "connect", &result->connect_ns);
@@ -358,7 +324,7 @@ result_from_json(struct json_object *json, struct result *result, char *problem,
 	memset(result, 0, sizeof(*result));
 	if (!json_object_is_type(json, json_type_object) ||
 	        !json_object_object_get_ex(json, "schema", &schema))
-		complain(&reader, "this", "is no result of echod-bench");
+		complain(&reader, "this", "is no result of echod-bench or echod-client");
 	else if (json_object_get_uint64(schema) != RESULT_SCHEMA)
 		complain(&reader, "schema", "is not 1, which this program reads");
 	for (size_t i = 0; i < result_n_fields && !reader.failed; i++)

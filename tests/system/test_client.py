@@ -8,13 +8,17 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
+
+import jsonschema
 
 import harness
 from harness import DEADLINE
 from liars import DatagramPeer, StreamPeer, echo_all, flip
 from peers import receive
 
+SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/results.schema.json")
 CLIENT = os.environ.get("ECHOD_CLIENT", "")
 TIME = r"\d+\.\d{3}"
 LOST = "lost: no echo within"
@@ -41,6 +45,11 @@ class Case(unittest.TestCase):
         done = run("--json", *arguments, **popen)
         self.assertEqual(done[0], status, done)
         lines = [json.loads(line) for line in done[1].splitlines()]
+        with open(SCHEMA, encoding="utf-8") as file:
+            schema = json.load(file)
+        for line in lines:
+            part = schema if line["type"] == "summary" else {"$ref": "#/$defs/" + line["type"], "$defs": schema["$defs"]}
+            jsonschema.Draft202012Validator(part).validate(line)
         kinds = {kind: [line for line in lines if line["type"] == kind]
                  for kind in ("exchange", "flow", "summary")}
         self.assertEqual(len(kinds["summary"]), 1)
@@ -48,7 +57,7 @@ class Case(unittest.TestCase):
 
     def counts(self, summary, **expected):
         names = ("sent", "echoed", "lost", "late", "corrupted", "duplicated", "reordered")
-        self.assertEqual({name: summary[name] for name in names},
+        self.assertEqual({name: summary["counts"].get(name, 0) for name in names},
                          dict(dict.fromkeys(names, 0), **expected))
 
 
@@ -83,7 +92,7 @@ class WithTheDaemon(Case):
             for options in ((), ("-u",), ("-s", 7), ("-u", "-s", 7), ("-m", "text")):
                 port = daemon.udp if "-u" in options else daemon.tcp
                 out = self.check(0, rf"ECHO 127\.0\.0\.1 .*reordered\n.*rtt min/avg/max/mdev = "
-                                 rf"{TIME}/{TIME}/{TIME}/{TIME} ms\n", "",
+                                 rf"{TIME}/{TIME}/{TIME}/{TIME} ms\n.*", "",
                                  *options, "-p", port, "-c", 5, "-i", "1ms", "127.0.0.1")
                 times = re.findall(rf"^from 127\.0\.0\.1:{port}: seq=(\d+) time={TIME} ms$", out, re.M)
                 self.assertEqual(times, list("12345"))
@@ -99,13 +108,50 @@ class WithTheDaemon(Case):
                 exchanges, flows, summary = self.summary(0, *options, "-p", port, "-c", 100, "-i", 0, "127.0.0.1")
                 self.assertEqual([line["seq"] for line in exchanges], list(range(1, 101)))
                 self.assertEqual({line["result"] for line in exchanges}, {"echoed"})
-                times = [line["rtt_ms"] for line in exchanges]
-                rtt = summary["rtt_ms"]
-                self.assertEqual((rtt["min"], rtt["max"]), (min(times), max(times)))
-                self.assertAlmostEqual(rtt["avg"], sum(times) / 100, 5)
-                self.assertEqual(len(flows), 1)
+                times = [line["rtt_s"] for line in exchanges]
+                rtt = summary["echo"]
+                self.assertEqual((rtt["min_s"], rtt["max_s"]), (min(times), max(times)))
+                self.assertAlmostEqual(rtt["mean_s"], sum(times) / 100, 8)
+                self.assertEqual((len(flows), flows[0]["jitter_s"]), (1, summary["jitter_s"]))
+                differences = [abs(later - earlier) for earlier, later in zip(times, times[1:])]
+                self.assertEqual(summary["ipdv"]["pairs"], 99)
+                self.assertAlmostEqual(summary["ipdv"]["sum_s"], sum(differences), 8)
+                jitter = 0
+                for difference in differences:
+                    jitter += (difference - jitter) / 16
+                self.assertAlmostEqual(summary["jitter_s"], jitter, 8)
+                self.assertEqual(summary.get("tcp", {}).get("connections", 0), 0 if options else 1)
                 self.counts(summary, sent=100, echoed=100)
             self.assertEqual(self.summary(0, "-q", "-p", daemon.tcp, "-c", 2, "-i", 0, "127.0.0.1")[0], [])
+
+    def test_what_the_summary_shows(self):
+        with harness.Daemon() as daemon:
+            out = self.check(0, rf".*\nrtt p50/p90/p99/p99\.9 = {TIME}/{TIME}/{TIME}/{TIME} ms\njitter = {TIME} ms, mean IPDV"
+                             rf" = {TIME} ms\nTCP: \d+ segments retransmitted, smoothed rtt = {TIME} ms\n"
+                             r"echoes by rtt, from\n( +[0-9.]+ us  [# ]+ \d+\n)+", "", "-q", "-p", daemon.tcp, "-c", 50,
+                             "-i", 0, "127.0.0.1")
+            self.assertEqual(sum(int(line.split()[-1]) for line in out.splitlines() if " us  " in line), 50)
+
+    def test_timestamps(self):
+        with harness.Daemon() as daemon:
+            before = time.time()
+            out = self.check(0, r"ECHO.*?\n(\[\d+\.\d{6}\] from [^\n]*\n){3}---.*", "", "-D", "-p", daemon.tcp, "-c", 3, "-i", 0,
+                             "127.0.0.1")
+            stamps = [float(stamp) for stamp in re.findall(r"^\[(.*?)\]", out, re.M)]
+            self.assertEqual(stamps, sorted(stamps))
+            self.assertTrue(before - .001 <= stamps[0] and stamps[-1] <= time.time() + .001, (before, stamps))
+            exchanges = self.summary(0, "-D", "-p", daemon.tcp, "-c", 2, "-i", 0, "127.0.0.1")[0]
+            self.assertLess(exchanges[0]["time"], exchanges[1]["time"])
+
+    def test_results_merge(self):
+        with harness.Daemon() as daemon, tempfile.TemporaryDirectory() as folder:
+            files = [os.path.join(folder, name) for name in "ab"]
+            for name in files:
+                with open(name, "w", encoding="utf-8") as file:
+                    file.write(run("-J", "-p", daemon.tcp, "-c", 7, "-i", "1ms", "127.0.0.1")[1])
+            done = subprocess.run([os.environ["ECHOD_BENCH"], "merge", "-J", *files], stdout=subprocess.PIPE, check=True)
+            result = json.loads(done.stdout)
+            self.assertEqual((result["counts"]["echoed"], result["echo"]["count"], result["ipdv"]["pairs"]), (14, 14, 12))
 
     def test_ipv6(self):
         with harness.Daemon() as daemon:
@@ -262,7 +308,7 @@ class WithLiars(Case):
                 with DatagramPeer(lambda number, d, wrong=wrong: [d if number else wrong(d)]) as peer:
                     summary = self.summary(1, "-u", "-p", peer.port, "-W", "1s", "-c", 3, "-i", 0, "-s", size,
                                            "127.0.0.1")[2]
-                    self.assertEqual((summary["sent"], summary["echoed"], summary["corrupted"]), (3, 2, 1))
+                    self.assertEqual([summary["counts"][name] for name in ("sent", "echoed", "corrupted")], [3, 2, 1])
 
     def test_one_bad_path_of_a_sweep(self):
         bad = []

@@ -20,10 +20,10 @@ FLOORS = (
     ("options",),
     ("ring_pool", "loop", "signals"),
     ("handover", "pool", "ring", "stats", "log", "config"),
-    ("tool_options", "result_json"),
+    ("result_json",),
     ("result",),
-    ("hdr", "timestamp", "result_field"),
-    ("bucket", "source", "udp_cmsg", "option_table", "prefix", "resolver", "dial", "histogram_text"),
+    ("tool_options", "hdr", "json", "timestamp", "result_field"),
+    ("bucket", "source", "udp_cmsg", "option_table", "prefix", "resolver", "cpu", "dial", "histogram_text"),
     ("address",),
     ("units", "clock", "inflight", "payload", "histogram", "reason", "reflection", "train"),
 )

@@ -253,7 +253,7 @@ test_what_is_no_result(void **state)
 		const char *where, *name, *value, *problem;
 	} wrong[] = {
 	        {NULL, "schema", "2", "schema is not 1, which this program reads"},
-	        {NULL, "schema", NULL, "this is no result of echod-bench"},
+	        {NULL, "schema", NULL, "this is no result of echod-bench or echod-client"},
 	        {NULL, "tool", "7", "tool is no text"},
 	        {NULL, "start_time", "\"noon\"", "start_time is no time as in RFC 3339"},
 	        {NULL, "start_time", "7", "start_time is no time as in RFC 3339"},

@@ -42,6 +42,30 @@ what_was_overtaken_is_reordered(void **state)
 }
 
 static void
+variation_is_that_of_successive_echoes(void **state)
+{
+	static const struct {
+		uint64_t number, rtt_ns;
+	} echoes[] = {{0, 1000}, {1, 1160}, {3, 1000}, {2, 1000}, {4, 1320}, {5, 1000}};
+	struct tally tally = {0}, sum = {.jitter_ns = 11};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(echoes) / sizeof(echoes[0]); i++)
+		tally_echo(&tally, echoes[i].number, echoes[i].rtt_ns);
+	assert_int_equal(tally.ipdv_pairs, 2); /* 0 and 1, 4 and 5 */
+	assert_int_equal(tally.ipdv_sum_ns, 160 + 320);
+	/* 160, 160, 0, 320, 320 */
+	assert_near(tally.jitter_ns,
+	        ((((10. * 15 / 16 + 10) * 15 / 16) * 15 / 16 + 20) * 15 / 16) + 20);
+	tally_add(&sum, &tally);
+	assert_near(sum.jitter_ns, tally.jitter_ns);
+	tally_add(&sum, &(struct tally){.jitter_ns = 1, .ipdv_pairs = 1, .ipdv_sum_ns = 5});
+	assert_near(sum.jitter_ns, tally.jitter_ns);
+	assert_int_equal(sum.ipdv_pairs, 3);
+	assert_int_equal(sum.ipdv_sum_ns, 485);
+}
+
+static void
 flows_add_up_to_what_one_would_have_counted(void **state)
 {
 	static struct tally parts[3];
@@ -97,6 +121,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(times_are_summed_up),
 	        cmocka_unit_test(what_was_overtaken_is_reordered),
+	        cmocka_unit_test(variation_is_that_of_successive_echoes),
 	        cmocka_unit_test(flows_add_up_to_what_one_would_have_counted),
 	        cmocka_unit_test(clean_is_all_back_once_and_unchanged),
 	};

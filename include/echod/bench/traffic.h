@@ -5,6 +5,7 @@
 #define ECHOD_BENCH_TRAFFIC_H
 
 #include "echod/bench/schedule.h"
+#include "echod/tools/dial.h"
 #include "echod/tools/histogram.h"
 #include "echod/tools/payload.h"
 
@@ -23,11 +24,6 @@ struct counts {
 	uint64_t duplicated;
 };
 
-/* Sums over the connections of a stream, from TCP_INFO (tcp(7)) at their end. */
-struct tcp_sums {
-	uint64_t asked, retransmits, lost, rtt_ns;
-};
-
 struct lane;
 
 struct traffic {
@@ -42,8 +38,8 @@ struct traffic {
 	size_t capacity;     /* of a lane of datagrams: messages that it can tell apart */
 	struct schedule schedule;
 	struct counts counts;
-	struct tcp_sums tcp;
-	uint64_t pending; /* begun and neither back nor given up */
+	struct tcp_sums tcp; /* of streams, at their end */
+	uint64_t pending;    /* begun and neither back nor given up */
 	struct histogram echo_ns;
 	struct payload payload;
 	unsigned char *scratch; /* where bytes are received: nothing stays in it */

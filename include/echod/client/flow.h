@@ -51,6 +51,7 @@ struct flow {
 	int peer_fd;
 	struct address source;
 	uint64_t started_ns, connect_ns;
+	struct tcp_sums tcp; /* at its end */
 	struct exchanges exchanges;
 
 	ev_io io;

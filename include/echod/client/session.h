@@ -7,6 +7,7 @@
 
 #include "echod/client/flow.h"
 #include "echod/client/options.h"
+#include "echod/tools/result.h"
 
 /* Exit codes, as ping's. */
 enum session_outcome {
@@ -35,6 +36,7 @@ struct session {
 	struct flow *flows; /* options->flows of them */
 	size_t n_ended;
 	bool stopping;
+	struct result result; /* complete when the report's on_end is called */
 	ev_signal interrupt, terminate;
 };
 

@@ -18,7 +18,11 @@ struct tally {
 	uint64_t reordered;         /* of the echoed, those overtaken by a later one (RFC 4737) */
 	uint64_t min_ns, max_ns;
 	double mean_ns, square_sum; /* of the differences from the mean (Welford) */
-	uint64_t next;              /* one more than the highest number echoed */
+	double jitter_ns;           /* RFC 3550, section 6.4.1; of flows together, the largest */
+	/* differences between echoes of successive numbers that came back in turn (RFC 3393) */
+	uint64_t ipdv_pairs, ipdv_sum_ns;
+	uint64_t last_number, last_rtt_ns; /* of the latest echo */
+	uint64_t next;                     /* one more than the highest number echoed */
 };
 
 void tally_sent(struct tally *tally, uint64_t now_ns);

@@ -35,4 +35,14 @@ int dial_result(int peer_fd);
 /* The socket's own address. Returns 0 or a negative errno. */
 int dial_source(int peer_fd, struct address *source);
 
+/* Sums over connections, from TCP_INFO (tcp(7)); rtt: smoothed. */
+struct tcp_sums {
+	uint64_t asked, retransmits, lost, rtt_ns;
+};
+
+/* Adds what the kernel says of a TCP connection; nothing of another socket. */
+void dial_add_tcp_info(int peer_fd, struct tcp_sums *sums);
+
+void dial_add_tcp_sums(struct tcp_sums *sums, const struct tcp_sums *more);
+
 #endif

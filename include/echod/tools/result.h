@@ -5,7 +5,9 @@
 #ifndef ECHOD_TOOLS_RESULT_H
 #define ECHOD_TOOLS_RESULT_H
 
+#include "echod/tools/dial.h"
 #include "echod/tools/histogram.h"
+#include "echod/tools/tool_options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,22 +36,28 @@ struct result {
 
 	/* the options, as given or by default; 0 where they do not apply */
 	uint64_t processes, connections, size, depth, rate, total;
-	uint64_t wanted_ns, warmup_ns, timeout_ns;
+	uint64_t wanted_ns, warmup_ns, interval_ns, timeout_ns;
 
 	uint64_t opened, failed, broken; /* connections */
 	/* messages that were measured; late: of the lost, those that came after all */
-	uint64_t sent, echoed, lost, late, corrupted, duplicated;
+	uint64_t sent, echoed, lost, late, corrupted, duplicated, reordered;
 	uint64_t warmup_faults;
 	uint64_t echoed_in_time; /* before the end of the measurement: what the rate counts */
 
 	uint64_t tool_cpu_ns, server_cpu_ns; /* server: 0 when it was not watched to the end */
 	double tool_load;                    /* of a core, of the busiest process */
-	uint64_t tcp_asked, tcp_retransmits, tcp_lost, tcp_rtt_ns; /* sums over connections */
+	struct tcp_sums tcp;
+	uint64_t jitter_ns;               /* RFC 3550, the worst flow's */
+	uint64_t ipdv_pairs, ipdv_sum_ns; /* differences between successive echoes (RFC 3393) */
 
 	struct histogram connect_ns, echo_ns;
 	struct result_interval *intervals; /* in the order of their time */
 	size_t n_intervals;
 };
+
+/* Fills in the tool, this host and the target. */
+void result_describe(struct result *result, const char *tool, const struct tool_target *target,
+        const struct address *to);
 
 /* Frees what a result holds and makes it the empty one. */
 void result_release(struct result *result);

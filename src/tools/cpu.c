@@ -1,4 +1,4 @@
-#include "echod/bench/cpu.h"
+#include "echod/tools/cpu.h"
 
 #include "echod/common/clock.h"
 

@@ -1,6 +1,6 @@
 /* CPU time that processes have used, in nanoseconds. */
-#ifndef ECHOD_BENCH_CPU_H
-#define ECHOD_BENCH_CPU_H
+#ifndef ECHOD_TOOLS_CPU_H
+#define ECHOD_TOOLS_CPU_H
 
 #include <stdint.h>
 #include <sys/types.h>
