@@ -1,3 +1,4 @@
+#include "echod/client/mtu.h"
 #include "echod/client/options.h"
 #include "echod/client/report.h"
 #include "echod/client/session.h"
@@ -24,7 +25,9 @@ main(int argc, char **argv)
 		return SESSION_ERROR;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0); /* by lines, for readers of a pipe */
-	result = (int)session_run(session, &options, options.json ? &json_report : &text_report);
+	result = options.mtu ? (int)mtu_run(&options)
+	                     : (int)session_run(session, &options,
+	                               options.json ? &json_report : &text_report);
 	free(session);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fputs("echod-client: standard output: cannot be written\n", stderr);

@@ -64,6 +64,9 @@ static const struct option_spec specs[] = {
                 COUNT(dscp, 0, 63),
                 .preset = "0",
                 .help = "the packets' differentiated services codepoint"},
+        {.name = "mtu",
+                FLAG(mtu),
+                .help = "find the largest datagram that comes back unfragmented"},
         {.name = "json", .letter = 'J', FLAG(json), .help = "for machines: a JSON object a line"},
         {.name = "timestamps",
                 .letter = 'D',
@@ -106,7 +109,10 @@ check(const struct client_options *o, char *problem, size_t size)
 {
 	unsigned long long n = o->size;
 
-	if (!o->target.udp && o->size == 0)
+	if (o->mtu && (o->series || o->source_port > 0))
+		snprintf(problem, size,
+		        "--mtu: not together with --count, --interval, --sweep or --source-port");
+	else if (!o->target.udp && o->size == 0)
 		snprintf(problem, size, "%s: must not be empty over TCP",
 		        o->message ? "--message=" : "--size=0");
 	else if (o->target.udp && o->size > TOOL_MAX_IPV6_DATAGRAM)
@@ -137,6 +143,7 @@ complete(struct client_options *options, uint64_t given)
 
 	options->sweep = options->flows > 0;
 	options->series = options->count > 0 || endless || options->sweep;
+	options->target.udp |= options->mtu;
 	if (!options->sweep)
 		options->flows = 1;
 	if (options->count == 0)

@@ -17,7 +17,7 @@ struct client_options {
 	uint64_t source_port; /* 0: any */
 	uint64_t dscp;
 	uint64_t flows; /* from as many source ports */
-	bool json, quiet, timestamps;
+	bool json, quiet, timestamps, mtu;
 	bool series; /* more than the one exchange */
 	bool sweep;
 };
