@@ -45,8 +45,8 @@ struct options {
 	uint64_t buffer_memory; /* bytes, all rings together */
 
 	/* milliseconds; 0: never */
-	uint64_t idle_timeout, idle_timeout_full, stall_timeout, keepalive, drain_timeout;
-	uint64_t exit_idle_time;
+	uint64_t idle_timeout, idle_timeout_full, stall_timeout, keepalive;
+	uint64_t drain_delay, drain_timeout, exit_idle_time;
 
 	struct port_list udp_allowed, udp_refused; /* source ports */
 	uint64_t udp_rate;                         /* tokens a second and source, 0: no limit */

@@ -22,10 +22,10 @@ struct server *server_new(
 void server_free(struct server *server);
 
 /*
- * Serves until SIGTERM or SIGINT, and then until the last connection has ended or the drain timeout
- * has passed; a second signal ends it at once. SIGUSR1 logs the counters; SIGHUP says that there is
- * nothing to reload.
- * Returns false when it had to give up; a line in the log says why.
+ * Serves until SIGTERM or SIGINT and for the drain delay, and then until the last connection has
+ * ended or the drain timeout has passed; a second signal ends it at once. SIGUSR1 logs the
+ * counters; SIGHUP says that there is nothing to reload. Returns false when it had to give up; a
+ * line in the log says why.
  */
 bool server_run(struct server *server);
 

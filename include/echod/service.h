@@ -4,7 +4,7 @@
  * READY=1 after the first turn of the loop, when every socket is being served; WATCHDOG=1 at the
  * end of a turn, every half of the watchdog's time (sd_watchdog_enabled(3)), so that an idle daemon
  * lives and a hung one does not; STATUS= a second after something moved, when the text has
- * changed; STOPPING=1 and EXTEND_TIMEOUT_USEC= when a drain begins.
+ * changed; STOPPING=1 and EXTEND_TIMEOUT_USEC= at the signal to stop.
  *
  * One socket is opened at the start and no message waits: neither the file limit nor a service
  * manager that does not listen holds up the echo (sd_notify(3) itself opens a socket each time, and
@@ -34,7 +34,7 @@ struct service_config {
 struct service *service_new(const struct service_config *config);
 void service_free(struct service *service);
 
-/* The daemon is about to end; its connections have up to drain_ms until then. */
-void service_stopping(struct service *service, uint64_t drain_ms);
+/* The daemon is about to end: in left_ms at the latest. */
+void service_stopping(struct service *service, uint64_t left_ms);
 
 #endif

@@ -85,6 +85,8 @@
 	X(files_limit, "echod_open_files_limit", "gauge", "", "Files that may be open at once")    \
 	X(start_time_s, "echod_start_time_seconds", "gauge", "",                                   \
 	        "When the daemon started, in seconds since 1970")                                  \
+	X(stopping, "echod_stopping", "gauge", "",                                                 \
+	        "1 from the signal to stop on: send no more connections here")                     \
 	X(log_lost, "echod_log_lines_lost_total", "counter", "",                                   \
 	        "Log lines that stderr did not take")
 

@@ -20,22 +20,23 @@
 struct server {
 	struct ev_loop *loop;
 	struct signals signals;
-	struct ev_timer drain;
+	struct ev_timer delay, drain; /* one after the other, once the daemon stops */
 	struct stats stats;
 	struct connections *connections;
 	struct acceptor *acceptor;
 	struct udp *udp;
 	struct sweep *sweep;
 	struct service *service;
-	struct stats_socket *stats_socket; /* NULL: none */
-	uint64_t drain_ms, own_files;      /* descriptors open beside the connections */
-	bool draining, failed;
+	struct stats_socket *stats_socket;      /* NULL: none */
+	uint64_t delay_ms, drain_ms, own_files; /* descriptors open beside the connections */
+	bool stopping, failed;
 };
 
 static void
 end_if_drained(struct server *server)
 {
-	if (server->draining && connections_open_now(server->connections) == 0)
+	if (server->stopping && !ev_is_active(&server->delay) &&
+	        connections_open_now(server->connections) == 0)
 		ev_break(server->loop, EVBREAK_ALL);
 }
 
@@ -65,21 +66,43 @@ server_on_drain_timeout(struct ev_loop *loop, struct ev_timer *timer, int events
 }
 
 static void
+begin_drain(struct server *server)
+{
+	acceptor_drain(server->acceptor);
+	log_line(LOG_INFO, "STOP: draining connections=%u",
+	        connections_open_now(server->connections));
+	ev_now_update(server->loop);
+	ev_timer_start(server->loop, &server->drain);
+	end_if_drained(server);
+}
+
+static void
+server_on_delay_over(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	begin_drain(timer->data);
+}
+
+static void
 begin_stop(struct server *server)
 {
-	if (server->draining) {
+	if (server->stopping) {
 		log_line(LOG_INFO, "STOP: at once");
 		ev_break(server->loop, EVBREAK_ALL);
 		return;
 	}
-	server->draining = true;
-	acceptor_drain(server->acceptor);
-	log_line(LOG_INFO, "STOP: draining connections=%u",
-	        connections_open_now(server->connections));
-	service_stopping(server->service, server->drain_ms);
+	server->stopping = true;
+	server->stats.stopping = 1;
+	service_stopping(server->service, server->delay_ms + server->drain_ms);
+	if (server->delay_ms == 0) {
+		begin_drain(server);
+		return;
+	}
+	log_line(LOG_INFO, "STOP: draining after %llu ms connections=%u",
+	        (unsigned long long)server->delay_ms, connections_open_now(server->connections));
 	ev_now_update(server->loop);
-	ev_timer_start(server->loop, &server->drain);
-	end_if_drained(server);
+	ev_timer_start(server->loop, &server->delay);
 }
 
 static void
@@ -300,7 +323,11 @@ server_new(const struct options *options, struct listeners *listeners, uint32_t 
 	const char *failed = "memory";
 
 	if (server) {
+		server->delay_ms = options->drain_delay;
 		server->drain_ms = options->drain_timeout;
+		ev_timer_init(
+		        &server->delay, server_on_delay_over, (double)server->delay_ms / 1000, 0);
+		server->delay.data = server;
 		ev_timer_init(&server->drain, server_on_drain_timeout,
 		        (double)server->drain_ms / 1000, 0);
 		failed = make_parts(server, options, listeners, limit);

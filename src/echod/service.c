@@ -20,12 +20,12 @@ struct service {
 	struct service_config config;
 	int notify_fd; /* -1: no service manager */
 	struct address manager;
-	struct ev_timer heartbeat; /* READY=1, then WATCHDOG=1; STOPPING=1 when the drain begins */
+	struct ev_timer heartbeat; /* READY=1, then WATCHDOG=1; STOPPING=1 at the signal to stop */
 	struct ev_timer status, idle;
 	struct ev_check iteration_end;
 	double watchdog_s; /* 0: none */
 	bool ready, stopping, told_stopping;
-	uint64_t drain_ms;
+	uint64_t left_ms;
 	uint64_t activity;  /* grows with each connection, byte and datagram */
 	uint64_t active_ns; /* when it last grew; kept only for exit_idle_ms */
 	char told[STATS_SUMMARY_SIZE];
@@ -79,7 +79,7 @@ activity(const struct stats *stats)
 static bool
 send_stopping(const struct service *service)
 {
-	uint64_t left_us = service->drain_ms * 1000 + STOP_MARGIN_US;
+	uint64_t left_us = service->left_ms * 1000 + STOP_MARGIN_US;
 	char message[128];
 
 	snprintf(message, sizeof(message),
@@ -233,10 +233,10 @@ service_free(struct service *service)
 }
 
 void
-service_stopping(struct service *service, uint64_t drain_ms)
+service_stopping(struct service *service, uint64_t left_ms)
 {
 	service->stopping = true;
-	service->drain_ms = drain_ms;
+	service->left_ms = left_ms;
 	ev_timer_stop(service->config.loop, &service->idle);
 	if (service->notify_fd >= 0)
 		service_on_heartbeat(service->config.loop, &service->heartbeat, 0);

@@ -72,10 +72,11 @@ answer_health(struct MHD_Connection *connection, struct http_exporter *exporter)
 	read_daemons(exporter);
 	well = exporter->reader.count > 0;
 	for (size_t i = 0; i < exporter->reader.count; i++)
-		well &= exporter->reader.sources[i]->error == 0;
+		well &= exporter->reader.sources[i]->error == 0 &&
+		        reader_sum(exporter->reader.sources[i], "echod_stopping") == 0;
 	return well ? answer_text(connection, MHD_HTTP_OK, "ok\n")
 	            : answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-	                      "a daemon does not answer, or there is none\n");
+	                      "a daemon stops or does not answer, or there is none\n");
 }
 
 static enum MHD_Result

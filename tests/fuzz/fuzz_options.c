@@ -74,6 +74,7 @@ expect_bounds(const struct options *o)
 	expect_or_zero(o->idle_timeout_full, 100, year_ms);
 	expect_or_zero(o->stall_timeout, 100, year_ms);
 	expect_or_zero(o->keepalive, 1000, 32767000);
+	expect_in(o->drain_delay, 0, year_ms / 365);
 	expect_in(o->drain_timeout, 0, year_ms / 365);
 	expect_or_zero(o->exit_idle_time, 1000, year_ms);
 	expect_in(o->udp_rate, 0, 10000000);

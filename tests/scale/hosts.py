@@ -16,7 +16,7 @@ PORT = 50007
 class Network:
     """A context manager for all that it starts. daemons[i] listens on hosts[i]."""
 
-    def __init__(self, *programs):
+    def __init__(self, *programs, options=()):
         harness.require(os.geteuid() == 0, "routing daemons and load balancers need root")
         for program in programs:
             harness.require(shutil.which(program), program + " is not installed")
@@ -41,10 +41,15 @@ class Network:
             host.addresses("wire", address + "/24")
             host.run("ip", "route", "add", "default", "via", "192.0.2.1")
             self.hosts.append(host)
-        self.daemons = [host.daemon("--udp-rate=0", "--drain-timeout=30s", f"--port={PORT}") for host in self.hosts]
+        self.daemons = [host.daemon("--udp-rate=0", "--drain-timeout=30s", f"--port={PORT}", *options,
+                                    "--stats-socket=" + self.path(f"stats-{number}"))
+                        for number, host in enumerate(self.hosts)]
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
 
     def file(self, name, text):
-        path = os.path.join(self.folder.name, name)
+        path = self.path(name)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
@@ -52,12 +57,12 @@ class Network:
     def start(self, host, *command):
         with host.inside():
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                       stderr=open(os.path.join(self.folder.name, "log"), "ab"))
+                                       stderr=open(self.path("log"), "ab"))
         self.processes.append(process)
         return process
 
     def log(self):
-        with open(os.path.join(self.folder.name, "log"), encoding="utf-8") as file:
+        with open(self.path("log"), encoding="utf-8") as file:
             return file.read()
 
     def accepted(self):

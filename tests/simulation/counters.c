@@ -2,6 +2,7 @@
 
 #include "datagrams.h"
 #include "oracle.h"
+#include "stops.h"
 #include "trace.h"
 
 #include "echod/connection.h"
@@ -187,6 +188,7 @@ check_all(const char *stats)
 	check_between(
 	        stats, "tcp_accept_pauses", state.pauses, state.pauses + state.listener_errors);
 	check(stats, "log_lost", state.log_lost);
+	check_between(stats, "stopping", stops_known(), stops_asked());
 	check_connections(stats);
 	check_reasons(stats);
 	check_datagrams(stats);

@@ -12,6 +12,7 @@
 #include "peers.h"
 #include "scenario.h"
 #include "stats_clients.h"
+#include "stops.h"
 #include "trace.h"
 #include "waiting.h"
 
@@ -34,6 +35,7 @@ make_world(uint64_t seed)
 	waiting_begin();
 	datagrams_begin();
 	notify_begin(&s->notify);
+	stops_begin();
 	stats_clients_begin(&s->stats);
 	peers_begin(s->peers, s->connections);
 }
@@ -54,6 +56,7 @@ serve(const struct options *options, struct listeners *listeners)
 	}
 	expect(server_run(server), "the daemon gives up");
 	expect(scenario_may_end(), "the daemon ends unasked");
+	stops_on_end();
 	server_free(server);
 }
 

@@ -12,6 +12,7 @@
  *	daemon.c         what echod's main() does, and that nothing is left behind
  *	peers.c          those who connect, and their manners
  *	oracle.c         what is promised: who is let in, why a connection ends
+ *	stops.c          what is promised: the end
  *	counters.c       what is promised: the counters
  *	stream.c         a TCP connection as Linux lets the daemon see it; are the bytes right?
  *	waiting.c        listeners and their backlogs

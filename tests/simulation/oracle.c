@@ -4,6 +4,7 @@
 #include "counters.h"
 #include "notify.h"
 #include "peers.h" /* PEERS_MOST */
+#include "stops.h"
 #include "trace.h"
 
 #include "echod/connection.h"
@@ -23,13 +24,9 @@ static struct {
 	uint32_t limit;
 	struct stream *open[PEERS_MOST + 1]; /* and perhaps one that is to be refused */
 	uint32_t n_open;
-	bool stopping, stop_now;
-	uint64_t stop_ns;        /* when the signal came */
-	uint64_t drain_ns;       /* at the end of the turn in which it was handled, 0 before */
-	uint64_t paused_ns;      /* 0: never */
-	uint64_t active_ns;      /* when something moved last */
-	bool accept_failed;      /* since the stop */
-	uint32_t turns_too_many; /* after the drain */
+	uint64_t paused_ns; /* 0: never */
+	uint64_t active_ns; /* when something moved last */
+	bool accept_failed; /* in the drain */
 	double tokens;
 	uint64_t tokens_ns;
 	bool progress;
@@ -102,7 +99,7 @@ spend_token(void)
 	uint64_t rate = state.options->accept_rate;
 	double token_ns;
 
-	if (rate == 0 || state.stopping)
+	if (rate == 0 || stops_may_drain())
 		return;
 	token_ns = (double)(S / rate);
 	state.tokens += (double)(clock_now() - state.tokens_ns) / token_ns;
@@ -117,7 +114,7 @@ spend_token(void)
 void
 oracle_on_accept_call(void)
 {
-	expect(state.paused_ns == 0 || state.stopping || clock_now() >= state.paused_ns + PAUSE,
+	expect(state.paused_ns == 0 || stops_may_drain() || clock_now() >= state.paused_ns + PAUSE,
 	        "accept4 %llu ms after a failure that asks for a pause",
 	        (unsigned long long)((clock_now() - state.paused_ns) / MS));
 }
@@ -144,7 +141,7 @@ oracle_on_accept(struct stream *s)
 void
 oracle_on_accept_error(int error)
 {
-	state.accept_failed |= state.stopping;
+	state.accept_failed |= stops_may_drain();
 	if (error == EAGAIN || error == EINTR)
 		return;
 	switch (error) {
@@ -169,8 +166,9 @@ oracle_on_accept_error(int error)
 void
 oracle_on_listener_close(const struct waiting *waiting)
 {
+	stops_on_listener_close();
 	expect(waiting->handed_over || waiting->count == 0 || state.n_open == state.limit ||
-	                state.accept_failed || !state.stopping,
+	                state.accept_failed || !stops_may_drain() || stops_at_once(),
 	        "%u connections that wait are not taken in before the listener is closed",
 	        waiting->count);
 }
@@ -211,8 +209,7 @@ reasons_for(const struct stream *s)
 	if (o->idle_timeout_full && !s->blocked && !s->shut && quiet_ms >= o->idle_timeout_full &&
 	        state.n_open > state.limit) /* for a connection that was not refused */
 		reasons |= 1u << CLOSE_FULL;
-	if (state.stop_now ||
-	        (state.stopping && clock_now() >= state.stop_ns + o->drain_timeout * MS))
+	if (stops_may_cut())
 		reasons |= 1u << CLOSE_DRAIN;
 	return reasons;
 }
@@ -320,10 +317,7 @@ oracle_on_log(const char *line)
 void
 oracle_on_stop(void)
 {
-	state.stop_now = state.stopping;
-	if (!state.stopping)
-		state.stop_ns = clock_now();
-	state.stopping = true;
+	stops_on_signal(state.options);
 }
 
 void
@@ -377,26 +371,10 @@ check_open(void)
 	}
 }
 
-/* The drain has an end: its timer fires in the turn after. */
-static void
-check_drain(void)
-{
-	bool over = state.stop_now;
-
-	if (!state.stopping)
-		return;
-	if (state.drain_ns == 0)
-		state.drain_ns = clock_now();
-	over |= state.n_open == 0;
-	over |= clock_now() > state.drain_ns + state.options->drain_timeout * MS + MS;
-	state.turns_too_many = over ? state.turns_too_many + 1 : 0;
-	expect(state.turns_too_many <= 3, "the drain is over and the daemon goes on");
-}
-
 void
 oracle_on_turn(bool calm)
 {
-	check_drain();
+	stops_on_turn(state.n_open);
 	state.turns_without_progress =
 	        state.progress || !calm ? 0 : state.turns_without_progress + 1;
 	state.progress = false;

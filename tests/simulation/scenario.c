@@ -10,6 +10,7 @@
 #include "oracle.h"
 #include "peers.h"
 #include "random.h"
+#include "stops.h"
 #include "trace.h"
 #include "waiting.h"
 
@@ -40,7 +41,6 @@ static struct {
 	uint32_t shown;   /* STATS lines before the one asked for */
 	uint64_t idle_ns; /* when it should end because it is idle */
 	bool fills;       /* newcomers are still to fill the daemon */
-	bool asked;       /* the daemon to stop */
 } state;
 
 struct scenario *
@@ -134,6 +134,8 @@ make_up_arguments(bool crowd, bool crush)
 	else
 		argue_time("idle-timeout-full", 3);
 	argue_time("stall-timeout", 3);
+	if (random_one_in(2))
+		argue("--drain-delay=%llums", (unsigned long long)random_scale(1, 10000));
 	argue("--drain-timeout=%llums", (unsigned long long)random_scale(1, 10000));
 	if (random_one_in(4))
 		argue("--accept-rate=%llu",
@@ -219,7 +221,7 @@ scenario_serving(const struct options *options, uint32_t limit)
 bool
 scenario_may_end(void)
 {
-	return state.asked || oracle_has_been_idle();
+	return stops_asked() || oracle_has_been_idle();
 }
 
 static bool
@@ -247,9 +249,8 @@ static void
 stop(void)
 {
 	oracle_on_stop();
-	notify_on_stop(state.options->drain_timeout);
+	notify_on_stop(state.options->drain_delay + state.options->drain_timeout);
 	calls_signal(random_one_in(2) ? SIGTERM : SIGINT);
-	state.asked = true;
 }
 
 static void
@@ -293,7 +294,7 @@ settle(void)
 {
 	expect(state.turns < PATIENCE_TURNS, "no end comes: %s; %u wait to be accepted",
 	        peers_explain(), waiting_count());
-	if (!peers_done() || datagrams_waiting() > 0 || state.asked)
+	if (!peers_done() || datagrams_waiting() > 0 || stops_asked())
 		return;
 	if (may_fill()) {
 		peers_fill(state.limit);
@@ -341,6 +342,8 @@ go_on(void)
 		}
 		break;
 	case STOPPING:
+		if (!stops_may_drain())
+			state.turns = 0;
 		expect(state.turns < 8, "nobody is there, and the daemon does not stop");
 		break;
 	}

@@ -29,8 +29,8 @@ class WithDaemons(unittest.TestCase):
     def path(self, name="stats"):
         return os.path.join(self.scratch, name)
 
-    def daemon(self, name="stats"):
-        return self.enterContext(harness.Daemon("--stats-socket=" + self.path(name)))
+    def daemon(self, name="stats", *options):
+        return self.enterContext(harness.Daemon("--stats-socket=" + self.path(name), *options))
 
     def exporter(self, *names):
         return self.enterContext(Exporter(*map(self.path, names or ("stats",))))
@@ -70,6 +70,13 @@ class Metrics(WithDaemons):
         finally:
             daemon.signal(signal.SIGCONT)
         self.assertEqual(exporter.get("/healthz")[0], 200)
+
+    def test_a_daemon_that_stops(self):
+        daemon, exporter = self.daemon("stats", "--drain-delay=1h"), self.exporter("stats")
+        self.assertEqual(exporter.get("/healthz")[0], 200)
+        daemon.signal(signal.SIGTERM)
+        harness.wait_until(lambda: exporter.get("/healthz")[0] == 503, "the exporter to say so")
+        self.assertIn(f'echod_up{{instance_name="{self.path()}"}} 1', exporter.get()[2])
 
     def test_answers_that_are_none(self):
         """Something else listens there: what is no sample is left out, and what never ends is cut off."""

@@ -68,6 +68,26 @@ class Drain(unittest.TestCase):
                 self.assertTrue(receive_all(peer) == data, "other bytes came back")
             self.assertEqual(daemon.wait_exit(), 0)
 
+    def test_until_the_drain_begins_everything_is_served(self):
+        """The client's connection alone keeps nothing open: the delay ends, and the drain with it."""
+        with harness.Daemon("--drain-delay=3s", "--drain-timeout=1h") as daemon:
+            daemon.signal(signal.SIGTERM)
+            harness.wait_until(lambda: daemon.stats()["stopping"], "the signal to be taken")
+            with connect(daemon.tcp) as peer, datagram_peer(daemon.udp) as other:
+                self.assertEqual(converse(peer, b"newcomer"), b"newcomer")
+                self.assertEqual(ask(other, b"datagram"), b"datagram")
+            self.assertEqual(daemon.lines.matching("STOP: draining connections"), [])
+            self.assertEqual(daemon.wait_exit(), 0)
+            self.assertEqual(len(daemon.lines.matching("^STOP: draining after 3000 ms connections=0$")), 1)
+            self.assertEqual(len(daemon.lines.matching("^STOP: draining connections=0$")), 1)
+
+    def test_a_second_signal_ends_the_delay_too(self):
+        with harness.Daemon("--drain-delay=1h") as daemon:
+            daemon.signal(signal.SIGTERM)
+            harness.wait_until(lambda: daemon.stats()["stopping"], "the signal to be taken")
+            daemon.signal(signal.SIGINT)
+            self.assertEqual(daemon.wait_exit(), 0)
+
     def test_the_backlog_is_emptied_first(self):
         """Connections that the kernel has completed but the daemon has not accepted are no less open."""
         with harness.Daemon("--drain-timeout=1h") as daemon:

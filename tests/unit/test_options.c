@@ -55,6 +55,7 @@ defaults(void **state)
 	assert_int_equal(options.idle_timeout_full, 60000);
 	assert_int_equal(options.stall_timeout, 60000);
 	assert_int_equal(options.keepalive, 600000);
+	assert_int_equal(options.drain_delay, 0);
 	assert_int_equal(options.drain_timeout, 5000);
 	assert_int_equal(options.exit_idle_time, 0);
 	assert_int_equal(options.udp_rate, 1000);
@@ -118,6 +119,9 @@ static const struct number numbers[] = {
                 {{"0", 0}, {"1s", 1000}, {"8760h", 365 * DAY_MS}}, {"999ms", "8761h", ""}},
         {"udp-rate", &options.udp_rate, "a whole number from 0 to 10000000",
                 {{"0", 0}, {"10000000", 10000000}}, {"10000001", "", "1K"}},
+        {"drain-delay", &options.drain_delay,
+                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1ms to 86400s",
+                {{"0", 0}, {"1ms", 1}, {"24h", DAY_MS}}, {"86400001ms", "25h", "", "-1"}},
         {"drain-timeout", &options.drain_timeout,
                 "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1ms to 86400s",
                 {{"0", 0}, {"1ms", 1}, {"24h", DAY_MS}}, {"86400001ms", "25h", "", "5."}},
