@@ -70,10 +70,12 @@ acceptor_on_room(struct acceptor *acceptor)
 static void
 pause_accepting(struct acceptor *acceptor, const char *reason)
 {
+	char text[LOG_VALUE_SIZE];
+
 	acceptor->config.stats->tcp_accept_pauses++;
 	log_limited(&acceptor->pause_limit, LOG_WARNING,
-	        "PAUSE: accepting stops for %d ms: %s connections=%u", GATE_PAUSE_MS, reason,
-	        connections_open_now(acceptor->config.connections));
+	        "PAUSE: proto=tcp pause_ms=%d reason=%s connections=%u", GATE_PAUSE_MS,
+	        log_value(reason, text), connections_open_now(acceptor->config.connections));
 	gate_pause(&acceptor->gate);
 }
 
@@ -81,6 +83,8 @@ pause_accepting(struct acceptor *acceptor, const char *reason)
 static bool
 handle_accept_error(struct acceptor *acceptor, int error)
 {
+	char text[LOG_VALUE_SIZE];
+
 	switch (error) {
 	case EAGAIN:
 		return false;
@@ -98,7 +102,8 @@ handle_accept_error(struct acceptor *acceptor, int error)
 	case ENETUNREACH:
 	case ETIMEDOUT:
 		acceptor->config.stats->tcp_accept_errors++;
-		log_limited(&acceptor->error_limit, LOG_DEBUG, "ACCEPT: %s", strerror(error));
+		log_limited(&acceptor->error_limit, LOG_DEBUG, "ACCEPT: proto=tcp reason=%s",
+		        log_value(strerror(error), text));
 		return true;
 	default: /* EMFILE, ENFILE, ENOBUFS, ENOMEM; any other must not become a busy loop */
 		pause_accepting(acceptor, strerror(error));
@@ -110,12 +115,12 @@ static void
 refuse_connection(struct acceptor *acceptor, int peer_fd, const struct address *peer)
 {
 	const struct linger abort = {.l_onoff = 1, .l_linger = 0};
-	char text[ADDRESS_TEXT_SIZE];
+	char text[LOG_VALUE_SIZE];
 
 	acceptor->config.stats->tcp_refused_source++;
 	log_limited(&acceptor->source_limit, LOG_NOTICE,
 	        "REFUSE: proto=tcp from=%s reason=max-connections-per-source",
-	        address_format(peer, text, sizeof(text)));
+	        log_address(peer, text));
 	setsockopt(peer_fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	close(peer_fd);
 }

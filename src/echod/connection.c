@@ -222,7 +222,7 @@ log_exit(const struct connections *all, const struct connection *c, const char *
 	uint64_t duration_ms = (clock_now_ns() - detail->opened_ns) / NS_PER_MS;
 	unsigned long long sent = c->sent, received = sent + echo_held(c);
 	struct address own = {.length = sizeof(own.storage)};
-	char from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE];
+	char from[LOG_VALUE_SIZE], to[LOG_VALUE_SIZE];
 
 	peer.in6 = detail->peer.in6;
 	/* where it fails, there is no more to say than the family: AF_UNSPEC */
@@ -230,8 +230,8 @@ log_exit(const struct connections *all, const struct connection *c, const char *
 	log_line(LOG_NOTICE,
 	        "EXIT: proto=%s from=%s to=%s duration_s=%llu.%03u rx_bytes=%llu tx_bytes=%llu "
 	        "reason=%s",
-	        address_protocol(&peer, SOCK_STREAM), address_format(&peer, from, sizeof(from)),
-	        address_format(&own, to, sizeof(to)), (unsigned long long)(duration_ms / 1000),
+	        address_protocol(&peer, SOCK_STREAM), log_address(&peer, from),
+	        log_address(&own, to), (unsigned long long)(duration_ms / 1000),
 	        (unsigned)(duration_ms % 1000), received, sent, reason);
 }
 

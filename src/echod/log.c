@@ -161,6 +161,34 @@ log_limited(struct log_limit *limit, int priority, const char *format, ...)
 	limit->suppressed = 0;
 }
 
+char *
+log_value(const char *value, char text[LOG_VALUE_SIZE])
+{
+	bool quoted = *value == '\0' || strpbrk(value, " =\"\\");
+	size_t length = 0;
+
+	if (quoted)
+		text[length++] = '"';
+	/* room for a character and its backslash, the last quote and NUL */
+	for (; *value && length + 4 <= LOG_VALUE_SIZE; value++) {
+		if (*value == '"' || *value == '\\')
+			text[length++] = '\\';
+		text[length++] = *value;
+	}
+	if (quoted)
+		text[length++] = '"';
+	text[length] = '\0';
+	return text;
+}
+
+char *
+log_address(const struct address *address, char text[LOG_VALUE_SIZE])
+{
+	char plain[ADDRESS_TEXT_SIZE];
+
+	return log_value(address_format(address, plain, sizeof(plain)), text);
+}
+
 uint64_t
 log_lost(void)
 {

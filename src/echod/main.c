@@ -39,14 +39,14 @@ open_standard_files(void)
 static void
 announce(const struct listeners *listeners)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	char text[LOG_VALUE_SIZE];
 
 	for (size_t i = 0; i < listeners->count; i++) {
 		const struct listener *listener = &listeners->all[i];
 
 		log_line(LOG_INFO, "LISTEN: proto=%s address=%s",
 		        address_protocol(&listener->address, listener->type),
-		        address_format(&listener->address, text, sizeof(text)));
+		        log_address(&listener->address, text));
 	}
 }
 
@@ -65,7 +65,8 @@ serve(const struct options *options, struct listeners *listeners)
 	}
 	if (limit < options->max_connections)
 		log_line(LOG_WARNING,
-		        "echod: --max-connections=%llu: the limit of open files allows %u",
+		        "LIMIT: option=max-connections wanted_connections=%llu connections=%u "
+		        "reason=open-files",
 		        (unsigned long long)options->max_connections, limit);
 	server = server_new(options, listeners, limit);
 	if (!server)

@@ -69,7 +69,8 @@ static void
 begin_drain(struct server *server)
 {
 	acceptor_drain(server->acceptor);
-	log_line(LOG_INFO, "STOP: draining connections=%u",
+	log_line(LOG_INFO, "STOP: reason=%s connections=%u",
+	        server->delay_ms ? "delay-over" : "signal",
 	        connections_open_now(server->connections));
 	ev_now_update(server->loop);
 	ev_timer_start(server->loop, &server->drain);
@@ -88,7 +89,7 @@ static void
 begin_stop(struct server *server)
 {
 	if (server->stopping) {
-		log_line(LOG_INFO, "STOP: at once");
+		log_line(LOG_INFO, "STOP: reason=signal-again");
 		ev_break(server->loop, EVBREAK_ALL);
 		return;
 	}
@@ -99,7 +100,7 @@ begin_stop(struct server *server)
 		begin_drain(server);
 		return;
 	}
-	log_line(LOG_INFO, "STOP: draining after %llu ms connections=%u",
+	log_line(LOG_INFO, "STOP: reason=signal delay_ms=%llu connections=%u",
 	        (unsigned long long)server->delay_ms, connections_open_now(server->connections));
 	ev_now_update(server->loop);
 	ev_timer_start(server->loop, &server->delay);
@@ -110,7 +111,7 @@ server_on_idle(void *owner)
 {
 	struct server *server = owner;
 
-	log_line(LOG_INFO, "STOP: idle");
+	log_line(LOG_INFO, "STOP: reason=idle");
 	service_stopping(server->service, 0);
 	ev_break(server->loop, EVBREAK_ALL);
 }
@@ -148,7 +149,7 @@ server_on_signal(void *owner, int number)
 	switch (number) {
 	case SIGHUP:
 		log_line(LOG_NOTICE,
-		        "SIGHUP: nothing to reload, the options are the command line's");
+		        "SIGHUP: reason=\"nothing to reload, options are the command line's\"");
 		break;
 	case SIGUSR1:
 		log_stats(owner);
@@ -252,7 +253,7 @@ make_service(
 
 	if (options->exit_idle_time && !activated)
 		log_line(LOG_WARNING,
-		        "echod: --exit-idle-time has no effect: no sockets were handed over");
+		        "IGNORE: option=exit-idle-time reason=\"no sockets were handed over\"");
 	server->service = service_new(&config);
 	return server->service;
 }

@@ -200,7 +200,9 @@ service_new(const struct service_config *config)
 	service->config = *config;
 	service->notify_fd = -1;
 	if (find_manager(&service->manager) < 0)
-		log_line(LOG_WARNING, "echod: NOTIFY_SOCKET: neither a path nor an abstract name");
+		log_line(LOG_WARNING,
+		        "IGNORE: variable=NOTIFY_SOCKET reason=\"neither a path nor an "
+		        "abstract name\"");
 	if (service->manager.length > 0) {
 		service->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		if (service->notify_fd < 0) {

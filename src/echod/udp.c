@@ -142,18 +142,19 @@ answer_local_request(struct udp *udp, size_t i)
 static void
 log_excess(struct udp *udp, const struct address *from)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	char text[LOG_VALUE_SIZE];
 
 	log_limited(&udp->excess_limit, LOG_NOTICE, "%s: proto=udp from=%s reason=udp-rate",
-	        udp->options->udp_rate_log_only ? "EXCEED" : "REFUSE",
-	        address_format(from, text, sizeof(text)));
+	        udp->options->udp_rate_log_only ? "EXCEED" : "REFUSE", log_address(from, text));
 }
 
 static void
 pause_receiving(struct udp *udp, const char *reason)
 {
-	log_limited(&udp->fail_limit, LOG_WARNING, "PAUSE: proto=udp receiving stops for %d ms: %s",
-	        GATE_PAUSE_MS, reason);
+	char text[LOG_VALUE_SIZE];
+
+	log_limited(&udp->fail_limit, LOG_WARNING, "PAUSE: proto=udp pause_ms=%d reason=%s",
+	        GATE_PAUSE_MS, log_value(reason, text));
 	gate_pause(&udp->gate);
 }
 
@@ -228,8 +229,8 @@ refuse_own_port(struct udp *udp, uint16_t port)
 	for (size_t i = 0; i < allowed->count; i++)
 		if (allowed->ports[i] == port)
 			log_line(LOG_WARNING,
-			        "echod: --udp-allow-source-port=%u: stays refused, because this "
-			        "daemon answers on it",
+			        "IGNORE: option=udp-allow-source-port value=%u "
+			        "reason=\"this daemon answers on it\"",
 			        port);
 	udp_filter_ports_refuse(&udp->ports, port);
 }
@@ -252,7 +253,7 @@ set_refused_ports(struct udp *udp, const struct listeners *listeners)
 static void
 warn_of_small_buffer(const struct listener *listener)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	char text[LOG_VALUE_SIZE];
 	int bytes = 0;
 	socklen_t length = sizeof(bytes);
 
@@ -260,12 +261,11 @@ warn_of_small_buffer(const struct listener *listener)
 	        bytes >= 2 * LISTENER_DATAGRAM_BUFFER) /* socket(7): twice what was set */
 		return;
 	log_line(LOG_WARNING,
-	        "BUFFER: proto=%s address=%s bytes=%d wanted=%d: of a burst, about %d small datagrams "
-	        "are kept; see ReceiveBuffer= in systemd.socket(5), or the sysctl "
-	        "net.core.rmem_max",
+	        "BUFFER: proto=%s address=%s bytes=%d wanted_bytes=%d burst_datagrams=%d "
+	        "hint=\"ReceiveBuffer= in systemd.socket(5), or the sysctl net.core.rmem_max\"",
 	        address_protocol(&listener->address, listener->type),
-	        address_format(&listener->address, text, sizeof(text)), bytes / 2,
-	        LISTENER_DATAGRAM_BUFFER, bytes / SMALL_DATAGRAM_CHARGE);
+	        log_address(&listener->address, text), bytes / 2, LISTENER_DATAGRAM_BUFFER,
+	        bytes / SMALL_DATAGRAM_CHARGE);
 }
 
 static bool

@@ -74,7 +74,7 @@ class FileLimit(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertEqual(lines, ["echod: the limit of open files leaves no room for connections: Too many open files"])
         with harness.Daemon("--max-connections=1000", preexec_fn=limit(100)) as daemon:
-            daemon.lines.wait("^echod: --max-connections=1000: the limit of open files allows 68$")
+            daemon.lines.wait("^LIMIT: option=max-connections wanted_connections=1000 connections=68 reason=open-files$")
 
     def test_out_of_files_while_running(self):
         """EMFILE pauses accepting: no spinning, no flood, and the newcomer is served later."""

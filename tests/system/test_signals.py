@@ -76,10 +76,10 @@ class Drain(unittest.TestCase):
             with connect(daemon.tcp) as peer, datagram_peer(daemon.udp) as other:
                 self.assertEqual(converse(peer, b"newcomer"), b"newcomer")
                 self.assertEqual(ask(other, b"datagram"), b"datagram")
-            self.assertEqual(daemon.lines.matching("STOP: draining connections"), [])
+            self.assertEqual(daemon.lines.matching("STOP: reason=delay-over"), [])
             self.assertEqual(daemon.wait_exit(), 0)
-            self.assertEqual(len(daemon.lines.matching("^STOP: draining after 3000 ms connections=0$")), 1)
-            self.assertEqual(len(daemon.lines.matching("^STOP: draining connections=0$")), 1)
+            self.assertEqual(len(daemon.lines.matching("^STOP: reason=signal delay_ms=3000 connections=0$")), 1)
+            self.assertEqual(len(daemon.lines.matching("^STOP: reason=delay-over connections=0$")), 1)
 
     def test_a_second_signal_ends_the_delay_too(self):
         with harness.Daemon("--drain-delay=1h") as daemon:

@@ -172,8 +172,8 @@ class Bursts(unittest.TestCase):
             arguments["wrapper"] = (*drop, *arguments["wrapper"])
             with harness.Daemon(listens=1, **arguments) as daemon:
                 self.assertRegex("\n".join(daemon.lines.matching("^BUFFER: ")),
-                                 r"^BUFFER: proto=udp address=127.0.0.1:\d+ bytes=212992 wanted=4194304: "
-                                 r".*about 512 .*net\.core\.rmem_max$")
+                                 r"^BUFFER: proto=udp address=127.0.0.1:\d+ bytes=212992 wanted_bytes=4194304 "
+                                 r"burst_datagrams=512 hint=\".*net\.core\.rmem_max\"$")
         with harness.Daemon("--tcp=off", wrapper=drop) as daemon:
             self.assertEqual(len(daemon.lines.matching("^BUFFER: ")), permitted < BUFFER)
 

@@ -85,7 +85,7 @@ class Undelivered(unittest.TestCase):
             port = daemon.tcp
             daemon.signal(signal.SIGTERM)
             self.assertEqual(daemon.wait_exit(), 0)
-            self.assertEqual(len(daemon.lines.matching("STOP: draining connections=4")), 1)
+            self.assertEqual(len(daemon.lines.matching("STOP: reason=signal connections=4")), 1)
             self.assertEqual(len(daemon.lines.matching("^EXIT: .* reason=drain")), 4)
             self.assertEqual(orphans(port), 0)
             for peer in self.peers:

@@ -237,7 +237,7 @@ what_epoll_refuses_pauses(void **state)
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	assert_int_equal(
 	        scripted_logged(
-	                "PAUSE: accepting stops for 100 ms: epoll does not take the socket"),
+	                "PAUSE: proto=tcp pause_ms=100 reason=\"epoll does not take the socket\""),
 	        1);
 	pass(101);
 	turns(2);

@@ -65,7 +65,7 @@ a_peer_without_an_address_is_named_by_its_family(void **state)
 
 	(void)state;
 	assert_string_equal(line_of(&from, 1000, 0, 0),
-	        "EXIT: proto=stream from=unix to=family=0 duration_s=1.000 rx_bytes=0 tx_bytes=0 reason=stalled\n");
+	        "EXIT: proto=stream from=unix to=\"family=0\" duration_s=1.000 rx_bytes=0 tx_bytes=0 reason=stalled\n");
 }
 
 int

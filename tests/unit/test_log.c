@@ -194,6 +194,40 @@ closing_counts_the_lost_lines_from_0_again(void **state)
 	assert_int_equal(log_lost(), 0);
 }
 
+static void
+values_are_quoted_where_logfmt_needs_it(void **state)
+{
+	static const char *const samples[][2] = {
+	        {"eof", "eof"},
+	        {"[2001:db8::1%2]:50007", "[2001:db8::1%2]:50007"},
+	        {"", "\"\""},
+	        {"Too many open files", "\"Too many open files\""},
+	        {"family=0", "\"family=0\""},
+	        {"a\"b", "\"a\\\"b\""},
+	        {"a\\b", "\"a\\\\b\""},
+	};
+	char text[LOG_VALUE_SIZE], much[2 * LOG_VALUE_SIZE];
+	struct address address = {.length = sizeof(address.local)};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+		assert_string_equal(log_value(samples[i][0], text), samples[i][1]);
+	/* cut, and closed nevertheless */
+	for (size_t shift = 0; shift < 2; shift++) {
+		memset(much, '"', sizeof(much) - 1);
+		much[sizeof(much) - 1] = '\0';
+		much[0] = shift ? 'x' : '"';
+		assert_in_range(
+		        strlen(log_value(much, text)), LOG_VALUE_SIZE - 4, LOG_VALUE_SIZE - 1);
+		assert_string_equal(text + strlen(text) - 3, "\\\"\"");
+	}
+	/* the longest address of all */
+	address.local.sun_family = AF_UNIX;
+	memset(address.local.sun_path, '"', sizeof(address.local.sun_path));
+	assert_int_equal(
+	        strlen(log_address(&address, text)), 2 + 2 * sizeof(address.local.sun_path));
+}
+
 int
 main(void)
 {
@@ -206,6 +240,7 @@ main(void)
 	        cmocka_unit_test(interrupted_writes_are_repeated),
 	        cmocka_unit_test(closing_leaves_nothing_behind),
 	        cmocka_unit_test(closing_counts_the_lost_lines_from_0_again),
+	        cmocka_unit_test(values_are_quoted_where_logfmt_needs_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
