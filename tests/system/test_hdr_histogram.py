@@ -3,28 +3,19 @@
 import collections
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 
 import harness
+import npm
 from harness import DEADLINE
 from test_results import Case, run
-
-HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hdr")
 
 
 class Judged(Case):
     @classmethod
     def setUpClass(cls):
-        harness.require(shutil.which("node") and shutil.which("npm"), "no node, or no npm")
-        cls.tree = tempfile.TemporaryDirectory()  # pylint: disable=consider-using-with
+        cls.tree = npm.install("hdr")
         cls.addClassCleanup(cls.tree.cleanup)
-        for name in os.listdir(HERE):
-            shutil.copy(os.path.join(HERE, name), cls.tree.name)
-        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=cls.tree.name,
-                              capture_output=True, text=True, check=False, timeout=5 * DEADLINE)
-        harness.require(done.returncode == 0, "npm installs nothing here: " + done.stderr)
 
     def decode(self, texts):
         done = subprocess.run(["node", "decode.js"], cwd=self.tree.name, input="\n".join(texts), capture_output=True,

@@ -1,0 +1,20 @@
+"""Programs for node whose packages npm installs, as a package-lock.json pins them."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+import harness
+
+
+def install(folder):
+    """A copy of the folder with what its package.json names installed; to be cleaned up (TemporaryDirectory)."""
+    harness.require(shutil.which("node") and shutil.which("npm"), "no node, or no npm")
+    tree = tempfile.TemporaryDirectory()  # pylint: disable=consider-using-with
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), folder)
+    for name in os.listdir(source):
+        shutil.copy(os.path.join(source, name), tree.name)
+    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=tree.name,
+                          capture_output=True, text=True, check=False, timeout=5 * harness.DEADLINE)
+    harness.require(done.returncode == 0, "npm installs nothing here: " + done.stderr)
+    return tree
