@@ -128,7 +128,7 @@ class Pod(unittest.TestCase):
             text = file.read()
         command = re.findall(r'"([^"]*)"', re.search(r"command: (\[.*\])", text).group(1))
         arguments = re.findall(r'"([^"]*)"', re.search(r"args: (\[.*\])", text).group(1))
-        arguments = [argument.replace("--time=30s", "--time=1s").replace("$(ECHOD_HOST)", "127.0.0.1")
+        arguments = [argument.replace("--duration=30s", "--duration=1s").replace("$(ECHOD_HOST)", "127.0.0.1")
                      for argument in arguments]
         with harness.Daemon(f"--port={PORT}"):
             done = podman("run", "--rm", "--network=host", "--read-only", "--entrypoint", command[0], name(),
