@@ -25,7 +25,7 @@ struct service_config {
 	const struct stats *stats;
 	uint64_t exit_idle_ms; /* 0: never */
 	/* No connection has been open and nothing has come in for exit_idle_ms. Called at the end
-	 * of a turn: whoever was waiting then has been let in. */
+	 * of an iteration: connections that were waiting have been accepted. */
 	void (*on_idle)(void *owner);
 	void *owner;
 };

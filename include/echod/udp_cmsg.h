@@ -13,8 +13,8 @@
 
 /*
  * Room for what is asked for on a dual-stack socket (both families' addresses and traffic class,
- * the segment), and for what whoever handed the socket over may have asked for (timestamps, a
- * mark).
+ * the segment), and for options that the process which handed the socket over may have set
+ * (timestamps, a mark).
  */
 struct udp_cmsg {
 	_Alignas(struct cmsghdr) char bytes[256];

@@ -77,8 +77,7 @@ get_option(int fd, int name, int *value)
 	return getsockopt(fd, SOL_SOCKET, name, value, &length) < 0 ? -errno : 0;
 }
 
-/* As large as wanted, or as the system permits; never smaller than whoever handed it over made it.
- */
+/* As large as wanted, or as the system permits; never smaller than it was handed over. */
 static void
 enlarge_buffer(int fd, int name, int force_name, int lock)
 {

@@ -37,7 +37,7 @@ journal_reads(const struct stat *status)
 
 /*
  * O_NONBLOCK belongs to the open file description, which a shell or another daemon may share. So a
- * pipe or terminal is opened anew; a socket takes MSG_DONTWAIT; a file never waits for a reader.
+ * pipe or terminal is opened again; a socket takes MSG_DONTWAIT; a file never waits for a reader.
  * What cannot be opened (no /proc, another user's terminal) gets the flag for each write alone.
  */
 void

@@ -203,7 +203,7 @@ static const struct option_spec specs[] = {
                 .help = "sources that --udp-rate does not limit; may be repeated"},
         {.name = "udp-rate-log-only",
                 SWITCH(udp_rate_log_only),
-                .help = "log who exceeds --udp-rate, and answer all the same"},
+                .help = "log sources that exceed --udp-rate, and answer them"},
         {.name = "udp-offload",
                 SWITCH_ON(udp_offload),
                 .help = "receive and send several datagrams as one message"},

@@ -73,7 +73,7 @@ function sums(samples) {
 	}));
 }
 
-// What was added since the reading before. A daemon that has started anew counts from zero; one that has just been
+// What was added since the reading before. A daemon that was restarted counts from zero; one that has just been
 // found has a total, and no rate yet.
 function added(now, old) {
 	let sum = 0;

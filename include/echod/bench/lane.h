@@ -1,6 +1,6 @@
 /*
  * One connection, or one socket for datagrams, on which messages go out and come back. There are
- * two kinds; who drives them sees no difference. Nothing is allocated while messages flow.
+ * two kinds with one interface. Nothing is allocated while messages flow.
  */
 #ifndef ECHOD_BENCH_LANE_H
 #define ECHOD_BENCH_LANE_H

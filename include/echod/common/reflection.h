@@ -1,5 +1,5 @@
 /*
- * What a well-behaved UDP reflector does not answer, as far as those who send to one should know:
+ * What a well-behaved UDP reflector does not answer, as far as its clients should know:
  * services of which a forged datagram could make an endless conversation (CERT CA-1996-01,
  * CVE-2024-2169).
  */

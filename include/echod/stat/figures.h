@@ -30,7 +30,7 @@ struct figures_past {
 /*
  * Computes the figures of an answer that was read at now_ns, and keeps it as the last one. A figure
  * that is not known is NAN: all of a daemon that has not answered, and the rates of its first
- * answer. A total that is smaller than before is that of a daemon that has started anew, from zero.
+ * answer. A total that is smaller than before is that of a daemon that was restarted.
  */
 void figures_update(struct figures_past *past, const struct reader_source *source, uint64_t now_ns,
         double figures[FIGURES]);

@@ -3,8 +3,8 @@
  * what has become of each, so that an echo that comes twice or too late is told from one that was
  * awaited (RFC 5560, RFC 7680).
  *
- * A slot carries the numbers slot, slot + capacity, slot + 2 * capacity and so on. Who begins them
- * in turn gets consecutive numbers; who begins whichever is free never waits for a lost one.
+ * A slot carries the numbers slot, slot + capacity, slot + 2 * capacity and so on. To begin
+ * them in turn gives consecutive numbers; to begin any that is free never waits for a lost one.
  */
 #ifndef ECHOD_TOOLS_INFLIGHT_H
 #define ECHOD_TOOLS_INFLIGHT_H
