@@ -4,6 +4,7 @@ import re
 import subprocess
 
 LISTENING, ESTABLISHED = 10, 1
+SEND_MOST = (128 + 64) << 10  # bytes to send: TCP_NOTSENT_LOWAT and the segments under way
 
 
 def resident(pid):
@@ -50,10 +51,16 @@ def orphans(port):
 def socket_memory(port):
     """(to send, to read) in bytes of the kernel's memory, its own overhead included, of every connection at
     this local port (SO_MEMINFO: wmem_queued and rmem_alloc, shown by ss(8))."""
-    command = ["ss", "-tmnOH", "state", "established", f"sport = :{port}"]
+    command = ["ss", "-tmnOH", "state", "connected", f"sport = :{port}"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.findall(r"skmem:\(r(\d+),rb\d+,t\d+,tb\d+,f\d+,w(\d+)", listed)
     return [(int(to_send), int(to_read)) for to_read, to_send in found]
+
+
+def receive_most():
+    """The largest receive buffer, in bytes, that the kernel gives to a connection (tcp(7), tcp_rmem)."""
+    with open("/proc/sys/net/ipv4/tcp_rmem", encoding="ascii") as file:
+        return int(file.read().split()[2])
 
 
 def datagrams_waiting(port):

@@ -12,13 +12,8 @@ import proc
 from peers import connect, converse, echo, fill, payload
 
 RING = 64 << 10
-TO_SEND = (128 << 10) + (64 << 10)
+TO_SEND = proc.SEND_MOST
 OWN = 256  # bytes a connection, rings apart: twice what an idle one may cost
-
-
-def most_to_read():
-    with open("/proc/sys/net/ipv4/tcp_rmem", encoding="ascii") as file:
-        return int(file.read().split()[2])
 
 
 class NeverReaders(unittest.TestCase):
@@ -55,13 +50,13 @@ class NeverReaders(unittest.TestCase):
               "for all %d and %d MiB" % (len(held), max(to_send) >> 10, max(to_read) >> 10,
                                          sum(to_send) >> 20, sum(to_read) >> 20), flush=True)
         self.assertLessEqual(max(to_send), TO_SEND)
-        self.assertLessEqual(max(to_read), most_to_read())
+        self.assertLessEqual(max(to_read), proc.receive_most())
         memory = proc.socket_memory(daemon.tcp)
         self.assertGreaterEqual(len(memory), count)
         print("with its overhead at most %d KiB to send and %d KiB to read for one"
               % (max(row[0] for row in memory) >> 10, max(row[1] for row in memory) >> 10), flush=True)
         self.assertLessEqual(max(row[0] for row in memory), 2 * TO_SEND)
-        self.assertLessEqual(max(row[1] for row in memory), most_to_read())
+        self.assertLessEqual(max(row[1] for row in memory), proc.receive_most())
 
     def check_service(self, daemon):
         for size in (1, 1000, 1 << 20):

@@ -4,8 +4,8 @@ import socket
 import unittest
 
 import harness
-from peers import connect, echo, ending, receive_all
-from proc import orphans, sent_queues
+from peers import connect, echo, ending, fill, receive_all
+from proc import SEND_MOST, orphans, receive_most, sent_queues, socket_memory
 
 ONCE = 30000  # bytes: more than a peer's kernel takes with the smallest buffer, less than ours does
 STALL = "--stall-timeout=2s"
@@ -60,6 +60,25 @@ class Undelivered(unittest.TestCase):
                 for line in daemon.lines.matching("^EXIT: "):
                     self.assertRegex(line, rf"rx_bytes={ONCE} tx_bytes={ONCE} reason=stalled")
                 self.assertEqual(echo(connect(daemon.tcp), b"x"), b"x")
+
+    def test_what_the_kernel_holds_has_a_bound(self):
+        """Twice as many as may be open, of both kinds: docs/testing.md, "What the kernel holds for a peer"."""
+        most = 20
+        with harness.Daemon(f"--max-connections={most}", STALL) as daemon:
+            for number in range(2 * most):
+                peer = connect(daemon.tcp, receive_buffer=2048)
+                self.peers.append(peer)
+                fill(peer, 4 << 20)
+                if number % 2:
+                    peer.shutdown(socket.SHUT_WR)
+            daemon.wait_stats(lambda now: now["tcp_open"] == most, "as many as may be to be open")
+            held = socket_memory(daemon.tcp)
+            to_send, to_read = (sum(row[i] for row in held) for i in (0, 1))
+            self.assertGreater(to_send, most * 2048)
+            self.assertLessEqual(to_send, most * 2 * SEND_MOST)
+            self.assertLessEqual(to_read, len(held) * receive_most())  # those in the backlog, too
+            daemon.wait_stats(lambda now: now["tcp_closed_stalled"] == 2 * most, "all to be reset")
+            self.assertEqual((socket_memory(daemon.tcp), orphans(daemon.tcp)), ([], 0))
 
     def test_a_late_reader_gets_every_byte_and_fin(self):
         with harness.Daemon("--stall-timeout=0", "--log-connections") as daemon:
