@@ -106,14 +106,11 @@ take_error(struct search *search, size_t size, const struct sock_extended_err *e
 static ssize_t
 receive(struct search *search, size_t size, int flags, uint32_t *fragment)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[512];
-	} control;
+	_Alignas(struct cmsghdr) char control[512];
 	struct iovec iovec = {search->received, sizeof(search->received)};
 	struct msghdr message = {.msg_iov = &iovec,
 	        .msg_iovlen = 1,
-	        .msg_control = &control,
+	        .msg_control = control,
 	        .msg_controllen = sizeof(control)};
 	ssize_t n = recvmsg(search->peer_fd, &message, flags | MSG_DONTWAIT);
 
@@ -215,7 +212,9 @@ search_size(struct search *search)
 	bool whole = probe(search, size);
 
 	search->low = whole ? size : 0;
-	search->why = whole ? (struct hindrance){.obstacle = OBSTACLE_NONE} : search->met;
+	search->why = (struct hindrance){.obstacle = OBSTACLE_NONE};
+	if (!whole)
+		search->why = search->met;
 	for (size = search->high;
 	        search->low > 0 && search->low < search->high && !search->error;) {
 		if (probe(search, size)) {
@@ -330,19 +329,19 @@ mtu_run(const struct client_options *options)
 	enum session_outcome outcome = SESSION_ERROR;
 	uint64_t seed;
 	size_t n = 0;
-	const char *problem =
-	        search ? tool_target_resolve(&options->target, addresses, &n) : strerror(ENOMEM);
+	const char *problem = tool_target_resolve(&options->target, addresses, &n);
 
-	if (problem) {
-		fprintf(stderr, "echod-client: %s: %s\n", options->target.host, problem);
+	if (problem || !search) {
+		fprintf(stderr, "echod-client: %s: %s\n", options->target.host,
+		        problem ? problem : strerror(ENOMEM));
 		free(search);
 		return SESSION_ERROR;
 	}
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
 		seed = clock_now_ns();
 	message_init(&search->message, NULL, PAYLOAD_KEY_SIZE, seed);
+	search->options = options;
 	for (size_t i = 0; i < n && outcome != SESSION_CLEAN; i++) {
-		search->options = options;
 		search->to = addresses[i];
 		search->low = 0;
 		outcome = try_address(search);

@@ -25,7 +25,7 @@ FLOORS = (
     ("tool_options", "hdr", "json", "timestamp", "result_field"),
     ("bucket", "source", "udp_cmsg", "option_table", "prefix", "resolver", "cpu", "dial", "histogram_text"),
     ("address",),
-    ("units", "clock", "inflight", "payload", "histogram", "reason", "reflection", "train"),
+    ("units", "clock", "hash", "inflight", "payload", "histogram", "reason", "reflection", "train"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](?:echod/(?:common/|tools/)?)?(\w+)\.h[>"]', re.M)
