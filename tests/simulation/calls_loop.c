@@ -27,12 +27,10 @@ static struct {
 	int signal_fd; /* -1: none */
 	uint32_t files;
 	bool simulated;
-	uint64_t log_lost; /* by earlier runs */
 } state;
 
 char *__real_getenv(const char *name);
 ssize_t __real_read(int fd, void *buffer, size_t size);
-uint64_t __real_log_lost(void);
 void __real_udp_filter_ports_init(struct udp_filter_ports *ports);
 ssize_t __real_write(int fd, const void *buffer, size_t size);
 
@@ -44,7 +42,6 @@ calls_begin(uint32_t files)
 	state.signal_fd = -1;
 	state.files = files;
 	state.simulated = true;
-	state.log_lost = __real_log_lost();
 }
 
 void
@@ -179,12 +176,6 @@ write_log(const char *text, size_t size)
 	if (result != (ssize_t)size)
 		counters_on_log_lost();
 	return result;
-}
-
-/* No system call, but it would bring what earlier runs of this process have lost into this one. */
-WRAP(uint64_t, log_lost, void)
-{
-	return __real_log_lost() - state.log_lost;
 }
 
 WRAP(ssize_t, write, int fd, const void *buffer, size_t size)
