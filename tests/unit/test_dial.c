@@ -276,6 +276,27 @@ a_socket_that_tells_nothing_is_an_error(void **state)
 	close(listen_fd);
 }
 
+static void
+only_tcp_has_tcp_info(void **state)
+{
+	struct dial dial;
+	int listen_fd = listen_somewhere(&dial), udp_fd = socket(AF_INET, SOCK_DGRAM, 0), peer_fd;
+	struct tcp_sums sums = {0};
+
+	(void)state;
+	dial_add_tcp_info(udp_fd, &sums);
+	assert_int_equal(sums.asked, 0);
+	peer_fd = dial_open(&dial);
+	assert_int_equal(result_of(peer_fd), 0);
+	dial_add_tcp_info(peer_fd, &sums);
+	dial_add_tcp_info(peer_fd, &sums);
+	assert_int_equal(sums.asked, 2);
+	assert_true(sums.rtt_ns > 0);
+	close(peer_fd);
+	close(udp_fd);
+	close(listen_fd);
+}
+
 int
 main(void)
 {
@@ -291,6 +312,7 @@ main(void)
 	        cmocka_unit_test_setup(ipv6_has_a_traffic_class, setup),
 	        cmocka_unit_test_setup(errors_leave_nothing_open, setup),
 	        cmocka_unit_test_setup(a_socket_that_tells_nothing_is_an_error, setup),
+	        cmocka_unit_test_setup(only_tcp_has_tcp_info, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

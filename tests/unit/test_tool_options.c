@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "echod/tools/reason.h"
+#include "echod/tools/result.h"
 #include "echod/tools/tool_options.h"
 
 #include <errno.h>
@@ -96,6 +97,54 @@ test_families(void **state)
 }
 
 static void
+test_sizes(void **state)
+{
+	static const struct {
+		const char *to;
+		bool udp;
+		uint64_t size;
+		bool fits;
+	} samples[] = {
+	        {"127.0.0.1:7", true, 65507, true},
+	        {"127.0.0.1:7", true, 65508, false},
+	        {"[::ffff:127.0.0.1]:7", true, 65508, false},
+	        {"[::1]:7", true, 65508, true},
+	        {"127.0.0.1:7", false, 65508, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		const struct tool_target target = {.host = "h", .udp = samples[i].udp};
+		struct address to;
+		bool has_port;
+
+		assert_int_equal(address_parse(samples[i].to, &to, &has_port), 0);
+		assert_int_equal(
+		        tool_target_fit(&target, samples[i].size, &to) == NULL, samples[i].fits);
+	}
+}
+
+static void
+test_results_say_what_was_measured(void **state)
+{
+	(void)state;
+	for (int udp = 0; udp < 2; udp++) {
+		const struct tool_target target = {.host = "h", .udp = udp};
+		struct result result = {0};
+		struct address to;
+		bool has_port;
+
+		assert_int_equal(address_parse("127.0.0.1:7", &to, &has_port), 0);
+		result_describe(&result, "tool", &target, &to);
+		assert_string_equal(result.protocol, udp ? "udp" : "tcp");
+		assert_string_equal(result.address, "127.0.0.1:7");
+		assert_string_equal(result.host, "h");
+		assert_int_equal(result.processes, 1);
+		result_release(&result);
+	}
+}
+
+static void
 test_reasons(void **state)
 {
 	(void)state;
@@ -115,6 +164,8 @@ main(void)
 	        cmocka_unit_test(test_what_is_no_target),
 	        cmocka_unit_test(test_exit_statuses),
 	        cmocka_unit_test(test_families),
+	        cmocka_unit_test(test_sizes),
+	        cmocka_unit_test(test_results_say_what_was_measured),
 	        cmocka_unit_test(test_reasons),
 	};
 
