@@ -1,4 +1,4 @@
-# ctest: uncounted unfiltered
+# ctest: uncounted unfiltered slow
 """echod-bench: what it counts is what happened."""
 import json
 import mmap

@@ -1,4 +1,4 @@
-# ctest: seconds=300 uncounted unfiltered
+# ctest: seconds=300 uncounted unfiltered slow
 """The exporter's HTTP: what it says of daemons, bad requests, slow clients, a thousand connections."""
 import contextlib
 import os

@@ -1,4 +1,4 @@
-# ctest: seconds=600 uncounted
+# ctest: seconds=600 uncounted slow
 """tests/bench/nc-sessions: what it says is so."""
 import os
 import re

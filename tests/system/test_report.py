@@ -1,4 +1,4 @@
-# ctest: uncounted unfiltered
+# ctest: uncounted unfiltered slow
 """echod-bench report: one page that is whole in itself, and shows what the results say."""
 import html.parser
 import json

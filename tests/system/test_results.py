@@ -1,4 +1,4 @@
-# ctest: uncounted unfiltered
+# ctest: uncounted unfiltered slow
 """Results of echod-bench: the schema, many processes, many machines, files that are wrong or cut short."""
 import json
 import os

@@ -1,4 +1,4 @@
-# ctest: seconds=600 uncounted unfiltered
+# ctest: seconds=600 uncounted unfiltered slow
 """A mixed load for as long as one likes: every byte right, and the daemon no larger at the end.
 
 Each round takes memory to the same mark: all rings are lent and full. What the daemon holds then is
