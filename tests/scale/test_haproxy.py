@@ -86,7 +86,7 @@ class Balanced(unittest.TestCase):
             harness.wait_until(lambda: done[0] > 50, "load")
             stopped = self.network.daemons[0]
             stopped.signal(15)
-            harness.wait_until(lambda: stopped.lines.matching("^STOP: reason=delay-over connections="), "the drain")
+            harness.wait_until(lambda: stopped.lines.matching("^STOP: reason=(delay-over|signal) connections="), "the drain")
             before = done[0]
             harness.wait_until(lambda: done[0] > before + 100, "load with a host less")
             for peer in lasting:
