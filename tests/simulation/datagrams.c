@@ -212,8 +212,11 @@ find(struct datagrams *udp, const struct msghdr *message, const unsigned char *b
 
 		if (!parcel->open || !parcel_is_from(parcel, udp->family, message))
 			continue;
-		/* after a full buffer the daemon gives up the rest of a group */
-		while (udp->full && parcel->open && !parcel_is_next(parcel, bytes, length))
+		/* after a full buffer the daemon gives up the rest of a group; a byte or two may be
+		 * those of the next one by chance */
+		while (udp->full && parcel->open &&
+		        (!parcel_is_next(parcel, bytes, length) ||
+		                !parcel_has_class(parcel, message, state.options->dscp)))
 			move_on(parcel, parcel_next_length(parcel));
 		if (udp->full && !parcel->open)
 			continue;

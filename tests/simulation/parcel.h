@@ -50,6 +50,9 @@ uint32_t parcel_next_length(const struct parcel *parcel);
 /* Whether these bytes are the parcel's next datagram. */
 bool parcel_is_next(const struct parcel *parcel, const unsigned char *bytes, uint32_t length);
 
+/* Whether a reply has the DSCP of the parcel, or says nothing of it. */
+bool parcel_has_class(const struct parcel *parcel, const struct msghdr *message, bool with_dscp);
+
 /* Checks what a reply says beside its bytes: the address that it leaves from, its DSCP. */
 void parcel_check_beside(const struct parcel *parcel, const struct msghdr *message, bool with_dscp);
 
