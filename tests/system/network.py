@@ -6,9 +6,11 @@ import contextlib
 import ctypes
 import ipaddress
 import os
+import signal
 import socket
 import struct
 import subprocess
+import tempfile
 
 import harness
 
@@ -89,6 +91,34 @@ def pair():
     server.addresses("wire", "192.0.2.1/24", "2001:db8::1/64")
     client.addresses("wire", "192.0.2.2/24", "2001:db8::2/64")
     return server, client
+
+
+@contextlib.contextmanager
+def rule(text):
+    """A ruleset of nftables."""
+    subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+
+
+def interrupt_while_connecting(program, *addresses):
+    """Has a client or load tool connect to the first of a name's addresses, which does not answer, and interrupts it.
+    Returns its exit status, and what it said on stdout and stderr."""
+    harness.require(os.geteuid() == 0, "no root, who may lay another file over /etc/hosts")
+    silent = "table ip t { chain c { type filter hook output priority 0; tcp dport 9 drop; }\n }"
+    with rule(silent), tempfile.NamedTemporaryFile("w") as hosts:
+        hosts.writelines(f"{address} two.test\n" for address in addresses)
+        hosts.flush()
+        command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts.name, program,
+                   "-p", "9", "-W", "1h", "two.test"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tool:
+            harness.wait_until(lambda: "SYN-SENT" in subprocess.run(
+                ["ss", "-tan"], stdout=subprocess.PIPE, text=True, check=True).stdout, "it to connect")
+            tool.send_signal(signal.SIGINT)
+            out, err = tool.communicate(timeout=harness.DEADLINE)
+    return tool.returncode, out, err
 
 
 def _checksum(data):

@@ -1,4 +1,5 @@
 """Programs for node whose packages npm installs, as a package-lock.json pins them."""
+import json
 import os
 import shutil
 import subprocess
@@ -18,3 +19,12 @@ def install(folder):
                           capture_output=True, text=True, check=False, timeout=5 * harness.DEADLINE)
     harness.require(done.returncode == 0, "npm installs nothing here: " + done.stderr)
     return tree
+
+
+def answers(tree, program, lines):
+    """Gives the lines to a program of that folder; returns its answers, JSON, one for each line."""
+    done = subprocess.run(["node", program], cwd=tree.name, input="\n".join(lines), capture_output=True, text=True,
+                          check=True, timeout=harness.DEADLINE)
+    read = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(read) == len(lines), f"{len(read)} answers to {len(lines)} lines"
+    return read

@@ -5,12 +5,11 @@ import os
 import resource
 import signal
 import subprocess
-import tempfile
-import unittest
 
 import harness
 from harness import DEADLINE
 from liars import DatagramPeer, StreamPeer, echo_all
+from network import interrupt_while_connecting, rule
 from test_bench import BENCH, Case, run
 
 HERE = "192.0.2.1"
@@ -24,8 +23,7 @@ class OwnNetwork(Case):
         harness.own_network("192.0.2.1/32", "192.0.2.2/32")
 
     def rule(self, text):
-        subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
-        self.addCleanup(subprocess.run, ["nft", "flush", "ruleset"], check=True)
+        self.enterContext(rule(text))
 
     def test_nothing_can_be_sent(self):
         self.rule("table ip t { chain c { type filter hook output priority 0; udp dport 9999 drop; }\n }")
@@ -57,19 +55,8 @@ class OwnNetwork(Case):
         self.assertEqual(result["error"], "no free source port")
 
     def test_interrupted_while_connecting(self):
-        harness.require(os.geteuid() == 0, "no root, who may lay another file over /etc/hosts")
-        self.rule("table ip t { chain c { type filter hook output priority 0; tcp dport 9 drop; }\n }")
-        with tempfile.NamedTemporaryFile("w") as hosts:
-            hosts.write("192.0.2.1 two.test\n192.0.2.2 two.test\n")
-            hosts.flush()
-            command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts.name, BENCH,
-                       "-p", "9", "-W", "1h", "two.test"]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
-                harness.wait_until(lambda: "SYN-SENT" in subprocess.run(
-                    ["ss", "-tan"], stdout=subprocess.PIPE, text=True, check=True).stdout, "it to connect")
-                bench.send_signal(signal.SIGINT)
-                out, err = bench.communicate(timeout=DEADLINE)
-        self.assertEqual((bench.returncode, out, err), (2, "", "echod-bench: connect to 192.0.2.1:9: stopped\n"))
+        self.assertEqual(interrupt_while_connecting(BENCH, "192.0.2.1", "192.0.2.2"),
+                         (2, "", "echod-bench: connect to 192.0.2.1:9: stopped\n"))
 
 
 class Ends(Case):

@@ -1,13 +1,8 @@
 # ctest: uncounted unfiltered
 """The ports that echod-client comes from, in a network of its own, where all are known to be free."""
-import os
-import signal
-import subprocess
-import tempfile
-
 import harness
-from harness import DEADLINE
 from liars import DatagramPeer
+from network import interrupt_while_connecting
 from test_client import CLIENT, Case
 
 
@@ -56,21 +51,8 @@ class Ports(Case):
 
     def test_interrupted_while_connecting(self):
         """It does not go on to the next address."""
-        harness.require(os.geteuid() == 0, "no root, who may lay another file over /etc/hosts")
-        subprocess.run(["nft", "-f", "-"], text=True, check=True,
-                       input="table ip t { chain c { type filter hook output priority 0; tcp dport 9 drop; }\n }")
-        self.addCleanup(subprocess.run, ["nft", "flush", "ruleset"], check=True)
-        with tempfile.NamedTemporaryFile("w") as hosts:
-            hosts.write("10.0.0.1 two.test\n127.0.0.1 two.test\n")
-            hosts.flush()
-            command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts.name, CLIENT,
-                       "-p", "9", "-W", "1h", "two.test"]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
-                harness.wait_until(lambda: "SYN-SENT" in subprocess.run(
-                    ["ss", "-tan"], stdout=subprocess.PIPE, text=True, check=True).stdout, "it to connect")
-                client.send_signal(signal.SIGINT)
-                out, err = client.communicate(timeout=DEADLINE)
-        self.assertEqual((client.returncode, out), (2, ""))
+        status, out, err = interrupt_while_connecting(CLIENT, "10.0.0.1", "127.0.0.1")
+        self.assertEqual((status, out), (2, ""))
         self.assertRegex(err, r"\Aechod-client: connect to [0-9.]+:9: stopped\n\Z")
 
 

@@ -2,12 +2,9 @@
 """The histograms of results, judged by a reader that HdrHistogram's authors maintain: npm's hdr-histogram-js."""
 import collections
 import json
-import os
-import subprocess
 
 import harness
 import npm
-from harness import DEADLINE
 from test_results import Case, run
 
 
@@ -16,13 +13,6 @@ class Judged(Case):
     def setUpClass(cls):
         cls.tree = npm.install("hdr")
         cls.addClassCleanup(cls.tree.cleanup)
-
-    def decode(self, texts):
-        done = subprocess.run(["node", "decode.js"], cwd=self.tree.name, input="\n".join(texts), capture_output=True,
-                              text=True, check=True, timeout=DEADLINE)
-        decoded = [json.loads(line) for line in done.stdout.splitlines()]
-        self.assertEqual(len(decoded), len(texts))
-        return decoded
 
     def check_times(self, times, decoded):
         self.assertEqual(decoded["total"], times["count"])
@@ -35,8 +25,9 @@ class Judged(Case):
         self.assertGreaterEqual(maximum * (1 + 1 / 128), decoded["max"])
 
     def check(self, result):
-        whole, connect, *series = self.decode([result["echo"]["hdr"], result.get("connect", result["echo"])["hdr"],
-                                               *(interval["hdr"] for interval in result["intervals"])])
+        whole, connect, *series = npm.answers(self.tree, "decode.js", [
+            result["echo"]["hdr"], result.get("connect", result["echo"])["hdr"],
+            *(interval["hdr"] for interval in result["intervals"])])
         self.check_times(result["echo"], whole)
         if "connect" in result:
             self.check_times(result["connect"], connect)
@@ -60,9 +51,9 @@ class Judged(Case):
         merged = self.merge(0, self.path("a"), self.path("b"))
         self.check(merged)
         counts = collections.Counter()
-        for decoded in self.decode([part["echo"]["hdr"] for part in parts]):
+        for decoded in npm.answers(self.tree, "decode.js", [part["echo"]["hdr"] for part in parts]):
             counts.update(dict(map(tuple, decoded["counts"])))
-        whole = self.decode([merged["echo"]["hdr"]])[0]
+        whole = npm.answers(self.tree, "decode.js", [merged["echo"]["hdr"]])[0]
         self.assertEqual(sorted(counts.items()), sorted(map(tuple, whole["counts"])))
 
 
