@@ -16,16 +16,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Why a connection ended, as EXIT lines and counters call it. */
+/* Why a connection ended. */
 enum close_reason {
-	CLOSE_EOF,     /* the peer finished and has all its bytes back */
-	CLOSE_RESET,   /* the peer reset it (ECONNRESET, EPIPE) */
-	CLOSE_TIMEOUT, /* the peer vanished (ETIMEDOUT: keepalive or retransmission) */
-	CLOSE_ERROR,   /* anything else went wrong */
-	CLOSE_IDLE,    /* --idle-timeout */
-	CLOSE_STALLED, /* --stall-timeout */
-	CLOSE_FULL,    /* gave way to a newcomer at the connection limit */
-	CLOSE_DRAIN,   /* the daemon stops */
+#define CLOSE_REASON(reason, ...) reason,
+	CLOSE_REASONS(CLOSE_REASON, ) N_CLOSE_REASONS
+#undef CLOSE_REASON
 };
 
 struct connections;

@@ -9,6 +9,23 @@
 #include <stdint.h>
 
 /*
+ * Why connections end. R(enumerator, word, help, X): of enum close_reason, in connection.h; the
+ * word in EXIT lines, in the counter's name and its label; what it means; X as given.
+ */
+#define CLOSE_REASONS(R, X)                                                                        \
+	R(CLOSE_EOF, eof, "the peer had finished and has all its bytes", X)                        \
+	R(CLOSE_RESET, reset, "reset by the peer", X)                                              \
+	R(CLOSE_TIMEOUT, timeout, "the peer vanished (keepalive, retransmission)", X)              \
+	R(CLOSE_ERROR, error, "another error", X)                                                  \
+	R(CLOSE_IDLE, idle, "--idle-timeout", X)                                                   \
+	R(CLOSE_STALLED, stalled, "--stall-timeout", X)                                            \
+	R(CLOSE_FULL, full, "evicted at the connection limit", X)                                  \
+	R(CLOSE_DRAIN, drain, "the daemon stopped", X)
+#define STATS_CLOSED(reason, word, help, X)                                                        \
+	X(tcp_closed_##word, "echod_connections_closed_total", "counter", "reason=\"" #word "\"",  \
+	        "Connections closed: " help)
+
+/*
  * X(name, family, type, label, help): the name in the STATS line and in struct stats; the family's
  * name in Prometheus, where a counter only grows and a gauge goes up and down; the label that tells
  * it from others of its family; what it counts. Before a colon, help is that of the whole family.
@@ -30,22 +47,7 @@
 	        "Bytes sent back: to connections")                                                 \
 	X(tcp_without_ring, "echod_receives_without_ring_total", "counter", "",                    \
 	        "Receives done without a ring, because all were lent")                             \
-	X(tcp_closed_eof, "echod_connections_closed_total", "counter", "reason=\"eof\"",           \
-	        "Connections closed: the peer had finished and has all its bytes")                 \
-	X(tcp_closed_reset, "echod_connections_closed_total", "counter", "reason=\"reset\"",       \
-	        "Connections closed: reset by the peer")                                           \
-	X(tcp_closed_timeout, "echod_connections_closed_total", "counter", "reason=\"timeout\"",   \
-	        "Connections closed: the peer vanished (keepalive, retransmission)")               \
-	X(tcp_closed_error, "echod_connections_closed_total", "counter", "reason=\"error\"",       \
-	        "Connections closed: another error")                                               \
-	X(tcp_closed_idle, "echod_connections_closed_total", "counter", "reason=\"idle\"",         \
-	        "Connections closed: --idle-timeout")                                              \
-	X(tcp_closed_stalled, "echod_connections_closed_total", "counter", "reason=\"stalled\"",   \
-	        "Connections closed: --stall-timeout")                                             \
-	X(tcp_closed_full, "echod_connections_closed_total", "counter", "reason=\"full\"",         \
-	        "Connections closed: evicted at the connection limit")                             \
-	X(tcp_closed_drain, "echod_connections_closed_total", "counter", "reason=\"drain\"",       \
-	        "Connections closed: the daemon stopped")                                          \
+	CLOSE_REASONS(STATS_CLOSED, X)                                                             \
 	X(rings_lent, "echod_rings_lent", "gauge", "", "Rings lent to connections now")            \
 	X(udp_received, "echod_datagrams_received_total", "counter", "", "Datagrams received")     \
 	X(udp_received_bytes, "echod_received_bytes_total", "counter", "protocol=\"udp\"",         \

@@ -73,7 +73,7 @@ static const struct option_spec specs[] = {
         {.name = "rate",
                 .letter = 'r',
                 COUNT(rate, 100000000),
-                .help = "so many messages a second on schedule, come back what may"},
+                .help = "send N messages per second on schedule, whatever comes back"},
         {.name = "warmup",
                 .letter = 'w',
                 TIME(warmup_ms, 0),

@@ -3,6 +3,7 @@
 #include "echod/common/clock.h"
 #include "echod/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -19,6 +20,10 @@ struct detail {
 		struct sockaddr_in6 in6;
 	} peer;
 };
+
+/* What a connection may take, and what more some options cost: docs/architecture.md, "Memory". */
+static_assert(sizeof(struct connection) + sizeof(struct delivery) + sizeof(uint32_t) == 76, "");
+static_assert(sizeof(struct detail) == 40, "");
 
 struct connections {
 	struct connections_config config;
@@ -204,14 +209,9 @@ static const struct {
 	const char *text;
 	size_t counter; /* in struct stats */
 } ends[] = {
-        [CLOSE_EOF] = {"eof", offsetof(struct stats, tcp_closed_eof)},
-        [CLOSE_RESET] = {"reset", offsetof(struct stats, tcp_closed_reset)},
-        [CLOSE_TIMEOUT] = {"timeout", offsetof(struct stats, tcp_closed_timeout)},
-        [CLOSE_ERROR] = {"error", offsetof(struct stats, tcp_closed_error)},
-        [CLOSE_IDLE] = {"idle", offsetof(struct stats, tcp_closed_idle)},
-        [CLOSE_STALLED] = {"stalled", offsetof(struct stats, tcp_closed_stalled)},
-        [CLOSE_FULL] = {"full", offsetof(struct stats, tcp_closed_full)},
-        [CLOSE_DRAIN] = {"drain", offsetof(struct stats, tcp_closed_drain)},
+#define CLOSE_END(reason, word, ...) [reason] = {#word, offsetof(struct stats, tcp_closed_##word)},
+        CLOSE_REASONS(CLOSE_END, )
+#undef CLOSE_END
 };
 
 static void

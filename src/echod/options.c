@@ -139,7 +139,7 @@ static const struct option_spec specs[] = {
         {.name = "accept-rate",
                 COUNT(accept_rate, 0, 1000000000),
                 .preset = "0",
-                .help = "connections accepted a second, the others wait; 0: no limit"},
+                .help = "connections accepted per second, the others wait; 0: no limit"},
         {.name = "buffer-size",
                 SIZE(buffer_size, 4096, UINT64_C(1) << 30),
                 .preset = "256K",
@@ -155,7 +155,7 @@ static const struct option_spec specs[] = {
         {.name = "idle-timeout-full",
                 TIME(idle_timeout_full, 100, 365 * DAY_MS),
                 .preset = "60s",
-                .help = "at the limit, the one idle longest, and this long, gives way; 0: never"},
+                .help = "when full, close the longest-idle connection if idle this long; 0: never"},
         {.name = "stall-timeout",
                 TIME(stall_timeout, 100, 365 * DAY_MS),
                 .preset = "60s",
@@ -194,7 +194,7 @@ static const struct option_spec specs[] = {
         {.name = "udp-rate",
                 COUNT(udp_rate, 0, 10000000),
                 .preset = DECIMAL(REFLECTION_RATE),
-                .help = "datagrams a second from one IPv4 address or IPv6 /64; 0: no limit"},
+                .help = "datagrams per second from one IPv4 address or IPv6 /64; 0: no limit"},
         {.name = "udp-rate-exempt",
                 .kind = OPTION_CALL,
                 .argument = "PREFIX",
@@ -221,7 +221,7 @@ static const struct option_spec specs[] = {
         {.name = "quiet",
                 .letter = 'q',
                 SWITCH(quiet),
-                .help = "log what needs attention or was asked for"},
+                .help = "log warnings, errors and requested output"},
 };
 
 const struct option_table options_table = {

@@ -3,6 +3,7 @@
 #include "echod/pool.h"
 #include "echod/source.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,9 @@ struct entry {
 	uint32_t connections;
 	uint32_t next; /* the next entry's index + 1 in the same chain, or 0 */
 };
+
+/* With up to two heads: docs/architecture.md, "Memory". */
+static_assert(sizeof(struct entry) + 2 * sizeof(uint32_t) == 40, "");
 
 struct source_limit {
 	struct pool entries;

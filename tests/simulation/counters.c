@@ -13,14 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	N_REASONS = CLOSE_DRAIN + 1,
-};
-
 static struct {
 	uint64_t accepted, refused, errors, pauses, listener_errors;
 	uint64_t received, sent; /* bytes of connections that are closed */
-	uint64_t surely[N_REASONS], perhaps[N_REASONS], closed;
+	uint64_t surely[N_CLOSE_REASONS], perhaps[N_CLOSE_REASONS], closed;
 	uint64_t log_lost;
 	uint32_t seen;
 } state;
@@ -61,7 +57,7 @@ void
 counters_on_close(unsigned reasons)
 {
 	state.closed++;
-	for (unsigned i = 0; i < N_REASONS; i++) {
+	for (unsigned i = 0; i < N_CLOSE_REASONS; i++) {
 		state.surely[i] += reasons == 1u << i;
 		state.perhaps[i] += reasons >> i & 1;
 	}
@@ -129,17 +125,14 @@ check_connections(const char *stats)
 static void
 check_reasons(const char *stats)
 {
-	static const char *const names[N_REASONS] = {[CLOSE_EOF] = "tcp_closed_eof",
-	        [CLOSE_RESET] = "tcp_closed_reset",
-	        [CLOSE_TIMEOUT] = "tcp_closed_timeout",
-	        [CLOSE_ERROR] = "tcp_closed_error",
-	        [CLOSE_IDLE] = "tcp_closed_idle",
-	        [CLOSE_STALLED] = "tcp_closed_stalled",
-	        [CLOSE_FULL] = "tcp_closed_full",
-	        [CLOSE_DRAIN] = "tcp_closed_drain"};
+	static const char *const names[] = {
+#define COUNTER(reason, word, ...) [reason] = "tcp_closed_" #word,
+	        CLOSE_REASONS(COUNTER, )
+#undef COUNTER
+	};
 	uint64_t closed = 0;
 
-	for (unsigned i = 0; i < N_REASONS; i++) {
+	for (unsigned i = 0; i < N_CLOSE_REASONS; i++) {
 		check_between(stats, names[i], state.surely[i], state.perhaps[i]);
 		closed += value_of(stats, names[i]);
 	}

@@ -278,14 +278,11 @@ oracle_on_close(struct stream *s)
 static bool
 reason_named(const char *name, enum close_reason *reason)
 {
-	static const char *const names[] = {[CLOSE_EOF] = "eof",
-	        [CLOSE_RESET] = "reset",
-	        [CLOSE_TIMEOUT] = "timeout",
-	        [CLOSE_ERROR] = "error",
-	        [CLOSE_IDLE] = "idle",
-	        [CLOSE_STALLED] = "stalled",
-	        [CLOSE_FULL] = "full",
-	        [CLOSE_DRAIN] = "drain"};
+	static const char *const names[] = {
+#define WORD(reason, word, ...) [reason] = #word,
+	        CLOSE_REASONS(WORD, )
+#undef WORD
+	};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0) {

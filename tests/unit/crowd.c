@@ -25,8 +25,7 @@ on_evictable(void *owner)
 }
 
 void
-crowd_gather(
-        uint32_t limit, uint64_t idle_timeout, uint64_t idle_timeout_full, uint64_t stall_timeout)
+crowd_gather(uint32_t limit, struct sweep_config timeouts)
 {
 	const struct connections_config connections = {
 	        .loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV),
@@ -35,13 +34,11 @@ crowd_gather(
 	        .stats = &crowd.stats,
 	        .on_closed = on_closed,
 	        .owner = &crowd};
-	struct sweep_config sweep = {.loop = connections.loop,
-	        .idle_timeout = idle_timeout,
-	        .idle_timeout_full = idle_timeout_full,
-	        .stall_timeout = stall_timeout,
-	        .on_evictable = on_evictable,
-	        .owner = &crowd};
+	struct sweep_config sweep = timeouts;
 
+	sweep.loop = connections.loop;
+	sweep.on_evictable = on_evictable;
+	sweep.owner = &crowd;
 	crowd = (struct crowd){.loop = connections.loop};
 	assert_non_null(crowd.loop);
 	crowd.connections = sweep.connections = connections_new(&connections);

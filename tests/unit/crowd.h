@@ -17,9 +17,8 @@ struct crowd {
 
 extern struct crowd crowd;
 
-/* Times are milliseconds, as in struct sweep_config. */
-void crowd_gather(
-        uint32_t limit, uint64_t idle_timeout, uint64_t idle_timeout_full, uint64_t stall_timeout);
+/* timeouts: of the config, only these; its loop, connections and callback are the crowd's. */
+void crowd_gather(uint32_t limit, struct sweep_config timeouts);
 
 /* Takes all down, and fails when the sweep has left something in the loop. */
 void crowd_disperse(void);

@@ -69,115 +69,106 @@ defaults(void **state)
 	options_free(&options);
 }
 
-struct number {
-	const char *name;
-	const uint64_t *field;
-	const char *what; /* how a message says what the number must be */
-	struct {
-		const char *text;
-		uint64_t value;
-	} good[3];
-	const char *bad[8]; /* just outside, and no such numbers */
-};
+/* The unit in which each kind of number can be given exactly; NULL: no number. */
+static const char *const units[] = {
+        [OPTION_COUNT] = "", [OPTION_SIZE] = "", [OPTION_TIME] = "ms", [OPTION_CALL] = NULL};
 
-static const struct number numbers[] = {
-        {"port", &options.port, "a whole number from 0 to 65535", {{"0", 0}, {"65535", 65535}},
-                {"65536", "-1", "", "0x50", "http", "7 ", "5s"}},
-        {"max-connections", &options.max_connections, "a whole number from 1 to 100000000",
-                {{"1", 1}, {"100000000", 100000000}}, {"0", "100000001", "", "1K", "-1"}},
-        {"max-connections-per-source", &options.max_connections_per_source,
-                "a whole number from 0 to 4294967295", {{"0", 0}, {"4294967295", 4294967295}},
-                {"4294967296", "18446744073709551617", "", "all"}},
-        {"accept-rate", &options.accept_rate, "a whole number from 0 to 1000000000",
-                {{"0", 0}, {"1000000000", 1000000000}}, {"1000000001", "", "5/s"}},
-        {"buffer-size", &options.buffer_size,
-                "a size such as 4096, 16K or 256M, from 4096 to 1073741824 bytes",
-                {{"4096", 4096}, {"4K", 4096}, {"1G", 1 << 30}},
-                {"4095", "3K", "1073741825", "2G", "0", "", "16k"}},
-        {"buffer-memory", &options.buffer_memory,
-                "a size such as 4096, 16K or 256M, from 0 to 1099511627776 bytes",
-                {{"0", 0}, {"1", 1}, {"1024G", UINT64_C(1) << 40}},
-                {"1025G", "1099511627777", "", "1T"}},
-        {"idle-timeout", &options.idle_timeout,
-                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 100ms to 31536000s",
-                {{"0", 0}, {"100ms", 100}, {"8760h", 365 * DAY_MS}},
-                {"99ms", "0.09", "8761h", "31536000001ms", "", ".5", "1d"}},
-        {"idle-timeout-full", &options.idle_timeout_full,
-                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 100ms to 31536000s",
-                {{"0", 0}, {"0.1", 100}, {"8760h", 365 * DAY_MS}},
-                {"99ms", "8761h", "31536000001ms", "", "60 s"}},
-        {"stall-timeout", &options.stall_timeout,
-                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 100ms to 31536000s",
-                {{"0", 0}, {"100ms", 100}, {"8760h", 365 * DAY_MS}},
-                {"99ms", "8761h", "31536000001ms", "", "never"}},
-        {"keepalive", &options.keepalive,
-                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1000ms to 32767s",
-                {{"0", 0}, {"1s", 1000}, {"32767s", 32767000}},
-                {"999ms", "32768", "32767001ms", "", "10 m"}},
-        {"exit-idle-time", &options.exit_idle_time,
-                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1000ms to 31536000s",
-                {{"0", 0}, {"1s", 1000}, {"8760h", 365 * DAY_MS}}, {"999ms", "8761h", ""}},
-        {"udp-rate", &options.udp_rate, "a whole number from 0 to 10000000",
-                {{"0", 0}, {"10000000", 10000000}}, {"10000001", "", "1K"}},
-        {"drain-delay", &options.drain_delay,
-                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1ms to 86400s",
-                {{"0", 0}, {"1ms", 1}, {"24h", DAY_MS}}, {"86400001ms", "25h", "", "-1"}},
-        {"drain-timeout", &options.drain_timeout,
-                "0, or a time such as 90, 1.5s, 500ms, 2m or 1h, from 1ms to 86400s",
-                {{"0", 0}, {"1ms", 1}, {"24h", DAY_MS}}, {"86400001ms", "25h", "", "5."}},
-};
+static const void *
+field_of(const struct option_spec *spec)
+{
+	return (const char *)&options + spec->offset;
+}
+
+static void
+number_taken(const struct option_spec *spec, uint64_t value)
+{
+	char argument[128];
+
+	snprintf(argument, sizeof(argument), "--%s=%llu%s", spec->name, (unsigned long long)value,
+	        units[spec->kind]);
+	print_message("%s\n", argument);
+	assert_int_equal(TRY(argument), OPTIONS_READ);
+	assert_int_equal(*(const uint64_t *)field_of(spec), value);
+	assert_int_equal(options.settings.count, 1);
+	assert_ptr_equal(options.settings.all[0].spec, spec);
+	options_free(&options);
+}
+
+static void
+number_refused(const struct option_spec *spec, const char *value)
+{
+	char argument[128], expected[256], values[128];
+
+	snprintf(argument, sizeof(argument), "--%s=%s", spec->name, value);
+	snprintf(expected, sizeof(expected), "%s: must be %s", argument,
+	        option_spec_values(spec, values, sizeof(values)));
+	print_message("%s\n", argument);
+	assert_wrong(TRY(argument), expected);
+}
 
 static void
 numbers_within_their_bounds(void **state)
 {
+	size_t n_numbers = 0;
+
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
-		const struct number *n = &numbers[i];
+	for (size_t i = 0; i < options_table.n_specs; i++) {
+		const struct option_spec *spec = &options_table.specs[i];
+		char beyond[32];
 
-		for (size_t g = 0; g < ARRAY_SIZE(n->good) && n->good[g].text; g++) {
-			char argument[128];
-
-			snprintf(argument, sizeof(argument), "--%s=%s", n->name, n->good[g].text);
-			print_message("%s\n", argument);
-			assert_int_equal(TRY(argument), OPTIONS_READ);
-			assert_int_equal(*n->field, n->good[g].value);
-			assert_int_equal(options.settings.count, 1);
-			assert_string_equal(options.settings.all[0].spec->name, n->name);
-			options_free(&options);
+		if (!units[spec->kind])
+			continue;
+		n_numbers++;
+		number_taken(spec, spec->min);
+		number_taken(spec, spec->max);
+		if (spec->zero_too)
+			number_taken(spec, 0);
+		snprintf(beyond, sizeof(beyond), "%llu%s", (unsigned long long)spec->max + 1,
+		        units[spec->kind]);
+		number_refused(spec, beyond);
+		if (spec->min > spec->zero_too) {
+			snprintf(beyond, sizeof(beyond), "%llu%s",
+			        (unsigned long long)spec->min - 1, units[spec->kind]);
+			number_refused(spec, beyond);
 		}
-		for (size_t b = 0; b < ARRAY_SIZE(n->bad) && n->bad[b]; b++) {
-			char argument[128], expected[256];
-
-			snprintf(argument, sizeof(argument), "--%s=%s", n->name, n->bad[b]);
-			snprintf(expected, sizeof(expected), "%s: must be %s", argument, n->what);
-			print_message("%s\n", argument);
-			assert_wrong(TRY(argument), expected);
-		}
+		number_refused(spec, "");
+		number_refused(spec, "-1");
 	}
+	assert_true(n_numbers > 10);
+}
+
+/* A switch changes its own field, and no other switch's. */
+static void
+switch_set(const struct option_spec *spec, const char *argument, bool value)
+{
+	assert_int_equal(TRY(argument), OPTIONS_READ);
+	for (size_t i = 0; i < options_table.n_specs; i++) {
+		const struct option_spec *other = &options_table.specs[i];
+
+		if (other->kind == OPTION_SWITCH)
+			assert_int_equal(*(const bool *)field_of(other),
+			        other == spec ? value : other->preset != NULL);
+	}
+	options_free(&options);
 }
 
 static void
 switches(void **state)
 {
-	const struct {
-		const char *argument;
-		const bool *field;
-		bool preset;
-	} samples[] = {{"--tcp=off", &options.tcp, true}, {"--udp=off", &options.udp, true},
-	        {"--log-connections", &options.log_connections, false},
-	        {"--activated=on", &options.activated, false}, {"--dscp=off", &options.dscp, true},
-	        {"--udp-offload=off", &options.udp_offload, true},
-	        {"--udp-rate-log-only", &options.udp_rate_log_only, false},
-	        {"--verbose", &options.verbose, false}, {"-v", &options.verbose, false},
-	        {"--quiet=on", &options.quiet, false}, {"-q", &options.quiet, false}};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
-		assert_int_equal(TRY(samples[i].argument), OPTIONS_READ);
-		for (size_t other = 0; other < ARRAY_SIZE(samples); other++)
-			assert_int_equal(*samples[other].field,
-			        samples[other].preset ^ (samples[other].field == samples[i].field));
-		options_free(&options);
+	for (size_t i = 0; i < options_table.n_specs; i++) {
+		const struct option_spec *spec = &options_table.specs[i];
+		char argument[64], letter[] = {'-', spec->letter, '\0'};
+
+		if (spec->kind != OPTION_SWITCH || strcmp(spec->name, "check") == 0)
+			continue;
+		snprintf(argument, sizeof(argument), "--%s", spec->name);
+		print_message("%s\n", argument);
+		switch_set(spec, argument, true);
+		snprintf(argument, sizeof(argument), "--%s=off", spec->name);
+		switch_set(spec, argument, false);
+		if (spec->letter)
+			switch_set(spec, letter, true);
 	}
 	assert_int_equal(TRY("--tcp=off", "--tcp", "--verbose", "--verbose=off"), OPTIONS_READ);
 	assert_true(options.tcp && !options.verbose);

@@ -53,7 +53,8 @@ a_timeout_is_never_early_and_hardly_late(void **state)
 		bool stalled = i / ARRAY_SIZE(timeouts) / 10;
 		struct connection *others[35], *c;
 
-		crowd_gather(100, stalled ? 0 : timeout, 0, stalled ? timeout : 0);
+		crowd_gather(100, (struct sweep_config){.idle_timeout = stalled ? 0 : timeout,
+		                          .stall_timeout = stalled ? timeout : 0});
 		for (size_t n = 0; n < ARRAY_SIZE(others); n++)
 			others[n] = crowd_join();
 		for (size_t n = 0; n < i % 35; n++)
@@ -74,7 +75,7 @@ what_moves_stays(void **state)
 	struct connection *c, *quiet;
 
 	(void)state;
-	crowd_gather(10, 500, 0, 500);
+	crowd_gather(10, (struct sweep_config){.idle_timeout = 500, .stall_timeout = 500});
 	c = crowd_join();
 	quiet = crowd_join();
 	for (int i = 0; i < 100; i++) {
@@ -98,7 +99,7 @@ each_has_its_own_timeout(void **state)
 	struct connection *idle, *stalled;
 
 	(void)state;
-	crowd_gather(10, 500, 0, 60000);
+	crowd_gather(10, (struct sweep_config){.idle_timeout = 500, .stall_timeout = 60000});
 	idle = crowd_join();
 	stalled = crowd_join();
 	stalled->blocked = true;
@@ -108,7 +109,7 @@ each_has_its_own_timeout(void **state)
 	assert_int_equal(crowd.stats.tcp_closed_stalled, 1);
 	crowd_disperse();
 
-	crowd_gather(10, 60000, 0, 500);
+	crowd_gather(10, (struct sweep_config){.idle_timeout = 60000, .stall_timeout = 500});
 	idle = crowd_join();
 	stalled = crowd_join();
 	stalled->blocked = true;
@@ -123,7 +124,7 @@ zero_is_never(void **state)
 	struct connection *idle, *stalled;
 
 	(void)state;
-	crowd_gather(10, 0, 0, 0);
+	crowd_gather(10, (struct sweep_config){0});
 	idle = crowd_join();
 	stalled = crowd_join();
 	stalled->blocked = true;
@@ -145,7 +146,9 @@ time_without_us_counts_a_tick_at_most(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
 		struct connection *c;
 
-		crowd_gather(10, 5000, 5000, 5000);
+		crowd_gather(10, (struct sweep_config){.idle_timeout = 5000,
+		                         .idle_timeout_full = 5000,
+		                         .stall_timeout = 5000});
 		c = crowd_join();
 		crowd_pass(1000);
 		crowd_stop(stops[i]);
@@ -164,7 +167,7 @@ each_late_tick_counts_as_one(void **state)
 	int ticks = 0;
 
 	(void)state;
-	crowd_gather(10, 5000, 0, 0);
+	crowd_gather(10, (struct sweep_config){.idle_timeout = 5000});
 	c = crowd_join();
 	for (; c->open; ticks++)
 		crowd_stop(900);
@@ -182,7 +185,7 @@ a_late_tick_makes_nobody_early(void **state)
 		struct connection *c;
 		uint32_t begun;
 
-		crowd_gather(10, 100, 0, 0);
+		crowd_gather(10, (struct sweep_config){.idle_timeout = 100});
 		c = crowd_join();
 		begun = connections_now(crowd.connections);
 		while (connections_now(crowd.connections) == begun)
@@ -203,7 +206,7 @@ slices_cover_everybody(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(crowds); i++) {
-		crowd_gather(crowds[i], 100, 0, 0);
+		crowd_gather(crowds[i], (struct sweep_config){.idle_timeout = 100});
 		for (uint32_t n = 0; n < crowds[i]; n++)
 			crowd_join();
 		while (connections_open_now(crowd.connections) == crowds[i])
@@ -226,7 +229,7 @@ it_sleeps_while_nobody_is_there(void **state)
 	struct connection *c;
 
 	(void)state;
-	crowd_gather(10, 500, 0, 0);
+	crowd_gather(10, (struct sweep_config){.idle_timeout = 500});
 	assert_false(ev_run(crowd.loop, EVRUN_NOWAIT));
 	c = crowd_join();
 	assert_true(ev_run(crowd.loop, EVRUN_NOWAIT));
@@ -248,7 +251,7 @@ newcomers_do_not_put_it_off(void **state)
 	uint64_t lasted = 0;
 
 	(void)state;
-	crowd_gather(10, 500, 0, 0);
+	crowd_gather(10, (struct sweep_config){.idle_timeout = 500});
 	for (c = crowd_join(); c->open; lasted += 10) {
 		crowd_pass(10);
 		sweep_wake(crowd.sweep);
@@ -265,7 +268,7 @@ newcomers_do_not_outrun_it(void **state)
 	uint64_t lasted = 0;
 
 	(void)state;
-	crowd_gather(4000, 500, 0, 0);
+	crowd_gather(4000, (struct sweep_config){.idle_timeout = 500});
 	for (first = crowd_join(); first->open; lasted += 100) {
 		for (uint32_t n = connections_slots(crowd.connections) / 8 + 1; n > 0; n--)
 			assert_non_null(crowd_join());

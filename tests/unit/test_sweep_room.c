@@ -34,7 +34,7 @@ the_one_idle_longest_gives_way(void **state)
 	size_t gone = 0;
 
 	(void)state;
-	crowd_gather(CROWD, 0, 1000, 0);
+	crowd_gather(CROWD, (struct sweep_config){.idle_timeout_full = 1000});
 	join_in_turn(all, CROWD);
 	crowd_pass(2000);
 	while (gone < CROWD) {
@@ -63,7 +63,7 @@ nobody_gives_way_early(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(timeouts); i++) {
 		uint64_t lasted = 0;
 
-		crowd_gather(2, 0, timeouts[i], 0);
+		crowd_gather(2, (struct sweep_config){.idle_timeout_full = timeouts[i]});
 		crowd_join();
 		crowd_join();
 		for (; !crowd_evict(); lasted += 10)
@@ -82,7 +82,7 @@ who_is_blocked_does_not_give_way(void **state)
 	struct connection *c;
 
 	(void)state;
-	crowd_gather(2, 0, 1000, 0);
+	crowd_gather(2, (struct sweep_config){.idle_timeout_full = 1000});
 	c = crowd_join();
 	c->blocked = true;
 	crowd_pass(5000);
@@ -101,7 +101,7 @@ who_has_changed_since_the_search_is_passed_over(void **state)
 	struct connection *all[5];
 
 	(void)state;
-	crowd_gather(5, 0, 1000, 0);
+	crowd_gather(5, (struct sweep_config){.idle_timeout_full = 1000});
 	join_in_turn(all, 5);
 	crowd_pass(2000);
 	assert_true(crowd_evict()); /* all five were found */
@@ -124,7 +124,7 @@ who_has_moved_is_not_the_one_idle_longest(void **state)
 	struct connection *all[3];
 
 	(void)state;
-	crowd_gather(3, 0, 1000, 0);
+	crowd_gather(3, (struct sweep_config){.idle_timeout_full = 1000});
 	join_in_turn(all, 3);
 	crowd_pass(2000);
 	assert_true(crowd_evict());
@@ -144,7 +144,7 @@ it_reports_who_would_give_way(void **state)
 	struct connection *c[20];
 
 	(void)state;
-	crowd_gather(20, 0, 5000, 0);
+	crowd_gather(20, (struct sweep_config){.idle_timeout_full = 5000});
 	for (size_t i = 0; i < 20; i++)
 		c[i] = crowd_join();
 	crowd_pass(5000);
