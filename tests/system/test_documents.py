@@ -80,7 +80,7 @@ class Documents(unittest.TestCase):
         self.assertEqual({word for word in words if "_" in word} - modules, set())
 
     def test_the_reasons_of_the_log_are_those_of_the_counters(self):
-        counted = re.findall(r"X\(tcp_closed_(\w+),", read("include/echod/stats.h"))
+        counted = re.findall(r"R\(CLOSE_\w+, (\w+),", read("include/echod/stats.h"))
         section = read("docs/operating.md").split("## The counters")[0]
         self.assertEqual(re.findall(r"^\| `(\w+)` \|", section, re.M), counted)
 
