@@ -1,18 +1,16 @@
-# Makes the units from SOURCES in UNITS, for a daemon in CMAKE_INSTALL_SBINDIR and a configuration file in
-# CMAKE_INSTALL_SYSCONFDIR below CMAKE_INSTALL_PREFIX; LIBRARY_PATHS
-# are what it needs besides. Each unit is made twice: for the one daemon, and as a template for several that share the
-# port. Included by CMakeLists.txt, and run at the installation.
+# Makes the units from SOURCES in UNITS, for a daemon in lib/echod and a configuration file in CMAKE_INSTALL_SYSCONFDIR
+# below CMAKE_INSTALL_PREFIX; LIBRARY_PATHS and LOADER_PATHS are what it needs besides. Each unit is made twice:
+# for the one daemon, and as a template for several that share the port. Included by CMakeLists.txt, and run at the installation.
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_BINDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE
 	OUTPUT_VARIABLE BINDIR)
-cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_SBINDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE
-	OUTPUT_VARIABLE SBINDIR)
+cmake_path(APPEND CMAKE_INSTALL_PREFIX lib/echod OUTPUT_VARIABLE DAEMON_DIR)
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_SYSCONFDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE
 	OUTPUT_VARIABLE SYSCONFDIR)
 if(SYSCONFDIR STREQUAL "/usr/etc")
 	set(SYSCONFDIR /etc) # as GNUInstallDirs
 endif()
-if(NOT SBINDIR MATCHES "^/[-+./0-9@A-Z_a-z~]*$")
-	message(FATAL_ERROR "${SBINDIR}: units cannot name this path; choose a prefix of letters, digits and -+./@_~")
+if(NOT DAEMON_DIR MATCHES "^/[-+./0-9@A-Z_a-z~]*$")
+	message(FATAL_ERROR "${DAEMON_DIR}: units cannot name this path; choose a prefix of letters, digits and -+./@_~")
 endif()
 
 set(INSTANCE "")

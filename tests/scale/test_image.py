@@ -81,7 +81,7 @@ class Image(unittest.TestCase):
                 files = [member.name.strip("/") for member in tar if not member.isdir()]
         self.assertIn("usr/sbin/echod", files)
         others = [file for file in files
-                  if not re.search(r"^usr/s?bin/echod[a-z-]*$|^lib(64)?/.*\.so(\.\d+)*$|^usr/libexec/echod", file)]
+                  if not re.search(r"^usr/s?bin/echod[a-z-]*$|^lib(64)?/.*\.so(\.\d+)*$|^usr/lib/echod/echod$", file)]
         self.assertEqual(others, [])
 
     def test_what_it_says_of_itself(self):

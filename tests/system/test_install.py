@@ -68,7 +68,7 @@ class Prefix(unittest.TestCase):
         with tempfile.TemporaryDirectory() as place:
             self.assertEqual(self.install("/usr", DESTDIR=place).returncode, 0)
             with open(os.path.join(place, "usr/lib/systemd/system/echod.service"), encoding="utf-8") as file:
-                self.assertIn("\nExecStart=/usr/sbin/echod ", file.read())
+                self.assertIn("\nExecStart=/usr/lib/echod/echod ", file.read())
 
     def test_a_path_that_units_cannot_name_is_refused(self):
         with tempfile.TemporaryDirectory() as place:

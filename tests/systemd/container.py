@@ -161,6 +161,15 @@ class Container:
     def active(self, unit):
         return self.show(unit, "ActiveState")
 
+    def host_pid(self, unit):
+        """The service's process as this machine calls it: its control group tells both. None while there is none."""
+        group = self.show(unit, "ControlGroup")
+        try:
+            with open(f"/proc/{self.init}/root/sys/fs/cgroup{group}/cgroup.procs", encoding="ascii") as file:
+                return int(file.readline() or 0) or None
+        except OSError:
+            return None
+
     def journal(self, unit):
         self.run("journalctl", "--sync")
         return self.run("journalctl", "--boot", "--output=cat", "--quiet", f"--unit={unit}").stdout

@@ -7,8 +7,8 @@ import harness
 from container import Container
 
 ATTEMPTS = os.environ.get("ATTEMPTS", "")  # the program's path
-DAEMON = "/usr/sbin/echod"
-CAGED = "/usr/sbin/attempts"
+DAEMON = "/usr/lib/echod/echod"
+CAGED = "/usr/lib/echod/attempts"
 UNIT = "attempts.service"
 
 # What succeeds although it should not. It may get shorter.
@@ -55,6 +55,8 @@ class Cage(unittest.TestCase):
         for wall, through in (
                 ("SystemCallFilter=", {"clone", "ptrace", "prctl", "bind", "memfd_create"}),
                 ("SystemCallFilter=socketpair", {"socketpair"}),
+                ("NoExecPaths=", {"map what was written"}),
+                ("SystemCallFilter=execve fchmod\nNoExecPaths=", {"run what was written"}),
                 ("MemoryDenyWriteExecute=no", {"mmap writable and executable", "mprotect to executable"}),
                 ("InaccessiblePaths=", {"read /var/log", "create /dev/shm/f"}),
                 ("TemporaryFileSystem=", {"read /etc/passwd", "read /run/systemd/system", "write to the journal"}),
@@ -62,6 +64,24 @@ class Cage(unittest.TestCase):
             with self.subTest(without=wall):
                 machine.write(f"/run/systemd/system/{UNIT}.d/wall.conf", f"[Service]\n{wall}\n")
                 self.assertLessEqual(through, self.attempt())
+
+    def test_what_a_package_renames_in_is_what_the_cage_sees_and_nothing_else_is_executable(self):
+        machine.run("systemctl", "start", "echod.socket", "echod.service")
+        process = f"/proc/{machine.host_pid('echod.service')}"
+        root = process + "/root"
+        try:
+            for file in (DAEMON, machine.run("realpath", "/lib64/ld-linux-x86-64.so.2").stdout.strip()):
+                before = os.stat(root + file).st_ino
+                machine.run("sh", "-ec", 'cp -p "$1" "$1.new"; mv "$1.new" "$1"', "sh", file)
+                self.assertNotEqual(os.stat(root + file).st_ino, before)
+                self.assertEqual(os.stat(root + file).st_ino, os.stat(f"/proc/{machine.init}/root{file}").st_ino)
+            with open(process + "/mountinfo", encoding="ascii") as file:
+                mounts = [line.split()[4:6] for line in file]
+            self.assertEqual({path for path, flags in mounts if "noexec" not in flags.split(",")},
+                             # the last is systemd's own, empty, and only read
+                             {"/usr/lib/echod", "/usr/lib/x86_64-linux-gnu", "/run/systemd/incoming"})
+        finally:
+            machine.run("systemctl", "stop", "echod.socket", "echod.service")
 
     def test_the_score(self):
         machine.run("systemd-analyze", "security", "--no-pager", "--threshold=3", "echod.service")
