@@ -151,7 +151,7 @@ hdr_from_text(const char *text, unsigned char *bytes, size_t *size)
 	unsigned char *packed = malloc(length + 1);
 	uLong unpacked = HDR_MAX_SIZE;
 	uint32_t head[2];
-	int error = -EBADMSG;
+	int error = packed ? -EBADMSG : -ENOMEM;
 
 	if (packed &&
 	        sodium_base642bin(packed, length, text, length, NULL, &n, NULL,

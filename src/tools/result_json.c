@@ -198,6 +198,8 @@ read_value(struct reader *reader, struct json_object *object, const struct resul
 			result_set_text(value, json_object_get_string(object));
 		else
 			complain(reader, field->path, "is no text");
+		if (!*(char **)value)
+			complain(reader, field->path, strerror(ENOMEM));
 		break;
 	case RESULT_COUNT:
 		*(uint64_t *)value = read_count(reader, object, field->path);
@@ -250,13 +252,16 @@ read_hdr(struct reader *reader, struct json_object *object, const char *where,
         struct histogram *histogram, unsigned char *bytes, size_t *size)
 {
 	struct json_object *text = require(reader, object, "hdr", where);
+	int error = -EBADMSG;
 
-	if (reader->failed)
-		return;
-	if (!json_object_is_type(text, json_type_string) ||
-	        hdr_from_text(json_object_get_string(text), bytes, size) < 0 ||
-	        hdr_decode(bytes, *size, histogram) < 0)
-		complain(reader, where, "has no histogram as HdrHistogram writes them");
+	if (json_object_is_type(text, json_type_string))
+		error = hdr_from_text(json_object_get_string(text), bytes, size);
+	if (!error)
+		error = hdr_decode(bytes, *size, histogram);
+	if (error)
+		complain(reader, where,
+		        error == -ENOMEM ? strerror(ENOMEM)
+		                         : "has no histogram as HdrHistogram writes them");
 }
 
 static void

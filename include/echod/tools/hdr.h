@@ -25,7 +25,7 @@ int hdr_decode(const unsigned char *bytes, size_t size, struct histogram *histog
 /* Compresses an encoding to text, which is the caller's to free; NULL for want of memory. */
 char *hdr_to_text(const unsigned char *bytes, size_t size);
 
-/* From such text back to bytes, with room for HDR_MAX_SIZE. Returns 0 or -EBADMSG. */
+/* From such text back to bytes, with room for HDR_MAX_SIZE. Returns 0, -EBADMSG or -ENOMEM. */
 int hdr_from_text(const char *text, unsigned char *bytes, size_t *size);
 
 #endif
