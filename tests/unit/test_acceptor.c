@@ -308,19 +308,6 @@ when_a_pause_is_over_nothing_goes_on(void **state)
 	close_up();
 }
 
-static void
-only_the_listeners_that_were_given_are_doors(void **state)
-{
-	(void)state;
-	open_up(&(struct setting){.others = 1});
-	scripted_arrive(0, 1);
-	scripted_arrive(1, 1);
-	turns(3);
-	assert_int_equal(scripted.accepted[0], 1);
-	assert_int_equal(scripted.accepted[1], 0);
-	close_up();
-}
-
 /* They inherit nothing from their listener, unlike the internet's. */
 static void
 urgent_bytes_of_local_peers_are_bytes(void **state)
@@ -392,7 +379,6 @@ main(void)
 	        cmocka_unit_test(what_epoll_refuses_pauses),
 	        cmocka_unit_test(what_epoll_refuses_is_heard_of_soon),
 	        cmocka_unit_test(when_a_pause_is_over_nothing_goes_on),
-	        cmocka_unit_test(only_the_listeners_that_were_given_are_doors),
 	        cmocka_unit_test(urgent_bytes_of_local_peers_are_bytes),
 	        cmocka_unit_test(a_source_with_its_share_is_reset),
 	        cmocka_unit_test(without_memory_there_is_none),

@@ -266,10 +266,24 @@ draining_ends(void **state)
 	close_up();
 }
 
+static void
+only_the_listeners_that_were_given_accept(void **state)
+{
+	(void)state;
+	open_up(&(struct setting){.others = 1});
+	scripted_arrive(0, 1);
+	scripted_arrive(1, 1);
+	turns(3);
+	assert_int_equal(scripted.accepted[0], 1);
+	assert_int_equal(scripted.accepted[1], 0);
+	close_up();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(only_the_listeners_that_were_given_accept),
 	        cmocka_unit_test(room_is_made_only_for_somebody_who_waits),
 	        cmocka_unit_test(a_full_gate_asks_once_until_there_is_room),
 	        cmocka_unit_test(a_refused_listener_is_not_forgotten_behind_a_full_gate),

@@ -364,6 +364,10 @@ test_a_part_that_measured_nothing(void **state)
 static void
 test_verdicts(void **state)
 {
+	static const size_t faults[] = {offsetof(struct result, sent), /* lost */
+	        offsetof(struct result, corrupted), offsetof(struct result, duplicated),
+	        offsetof(struct result, failed), offsetof(struct result, broken),
+	        offsetof(struct result, warmup_faults)};
 	struct result good = {.sent = 5, .echoed = 5, .echoed_in_time = 4, .duration_ns = 2 * S};
 	struct result r;
 
@@ -373,18 +377,11 @@ test_verdicts(void **state)
 	assert_false(result_is_limited(&good));
 	good.tool_load = .91;
 	assert_true(result_is_limited(&good));
-	r = good, r.sent++; /* lost */
-	assert_false(result_is_clean(&r));
-	r = good, r.corrupted++;
-	assert_false(result_is_clean(&r));
-	r = good, r.duplicated++;
-	assert_false(result_is_clean(&r));
-	r = good, r.failed++;
-	assert_false(result_is_clean(&r));
-	r = good, r.broken++;
-	assert_false(result_is_clean(&r));
-	r = good, r.warmup_faults++;
-	assert_false(result_is_clean(&r));
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		r = good;
+		++*(uint64_t *)((char *)&r + faults[i]);
+		assert_false(result_is_clean(&r));
+	}
 	r = (struct result){0}; /* nothing is not clean either, and has no rate */
 	assert_false(result_is_clean(&r));
 	assert_true(result_rate(&r) == 0);
