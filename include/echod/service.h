@@ -1,10 +1,10 @@
 /*
  * What the service manager is told (sd_notify(3)), and when an idle daemon ends.
  *
- * READY=1 after the first turn of the loop, when every socket is being served; WATCHDOG=1 at the
- * end of a turn, every half of the watchdog's time (sd_watchdog_enabled(3)), so that an idle daemon
- * lives and a hung one does not; STATUS= a second after something moved, when the text has
- * changed; STOPPING=1 and EXTEND_TIMEOUT_USEC= at the signal to stop.
+ * READY=1 after the first iteration of the loop, when every socket is being served; WATCHDOG=1 at
+ * the end of an iteration, every half of the watchdog's time (sd_watchdog_enabled(3)), so that an
+ * idle daemon lives and a hung one does not; STATUS= a second after something moved, when the text
+ * has changed; STOPPING=1 and EXTEND_TIMEOUT_USEC= at the signal to stop.
  *
  * One socket is opened at the start and no message waits: neither the file limit nor a service
  * manager that does not listen holds up the echo (sd_notify(3) itself opens a socket each time, and

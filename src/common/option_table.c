@@ -51,7 +51,7 @@ option_spec_values(const struct option_spec *spec, char *text, size_t size)
 	case OPTION_TEXT:
 	case OPTION_CALL:
 	default:
-		snprintf(text, size, "%s", spec->expects ? spec->expects : "text");
+		snprintf(text, size, "%s", spec->expects);
 		break;
 	}
 	return text;
@@ -103,14 +103,14 @@ set_field(const struct option_spec *spec, const char *value, void *options)
 static enum option_outcome
 apply(const struct option_setting *setting, void *options, char *problem, size_t size)
 {
-	const char *value = setting->value, *equals = setting->file ? " = " : "=";
+	const char *value = setting->value; /* without one there is nothing to refuse */
 	char name[256], values[256];
 	int error = set_field(setting->spec, value, options);
 
 	if (!error)
 		return OPTIONS_READ;
 	snprintf(problem, size, "%s%s%s: %s%s", option_setting_name(setting, name, sizeof(name)),
-	        value ? equals : "", value ? value : "", error == -ENOMEM ? "" : "must be ",
+	        setting->file ? " = " : "=", value, error == -ENOMEM ? "" : "must be ",
 	        error == -ENOMEM ? strerror(ENOMEM)
 	                         : option_spec_values(setting->spec, values, sizeof(values)));
 	return error == -ENOMEM ? OPTIONS_FAILED : OPTIONS_WRONG;
@@ -141,7 +141,7 @@ enum option_outcome
 option_table_set(const struct option_setting *setting, void *options,
         struct option_settings *settings, char *problem, size_t size)
 {
-	const struct option_setting *recorded = settings ? record(settings, setting) : setting;
+	const struct option_setting *recorded = record(settings, setting);
 
 	if (recorded)
 		return apply(recorded, options, problem, size);

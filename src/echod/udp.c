@@ -271,7 +271,7 @@ warn_of_small_buffer(const struct listener *listener)
 static bool
 is_served(const struct udp *udp, uint64_t cookie)
 {
-	for (size_t i = 0; cookie != 0 && i < udp->n_sockets; i++)
+	for (size_t i = 0; i < udp->n_sockets; i++)
 		if (udp->sockets[i].cookie == cookie)
 			return true;
 	return false;

@@ -26,8 +26,8 @@ is_group_to(const struct udp_replies *replies, size_t group, const struct addres
 {
 	const struct msghdr *message = &replies->messages[group].msg_hdr;
 
-	return message->msg_namelen == peer->length &&
-	       memcmp(message->msg_name, &peer->storage, peer->length) == 0;
+	/* of one family is of one length */
+	return memcmp(message->msg_name, &peer->storage, peer->length) == 0;
 }
 
 /* Where the latest group of a peer stands. Linear probing; there are more slots than groups. Peers
@@ -62,7 +62,7 @@ is_refused(struct udp_replies *replies, size_t group)
 	if (replies->refused_until_ns == 0)
 		return false;
 	refusal = refusal_of(replies, &replies->messages[group].msg_hdr, &to);
-	return replies->now_ns < refusal->until_ns && IN6_ARE_ADDR_EQUAL(&refusal->to, &to) &&
+	return replies->now_ns < refusal->until_ns && memcmp(&refusal->to, &to, sizeof(to)) == 0 &&
 	       replies->groups[group].train.segment >= refusal->segment;
 }
 

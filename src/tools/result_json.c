@@ -64,6 +64,7 @@ add_field(struct json_object *root, const struct result *result, const struct re
 		json_add_text(holder, name, timestamp_format(*(const uint64_t *)value, moment));
 		break;
 	case RESULT_SHARE:
+	default:
 		json_add_real(holder, name, *(const double *)value);
 		break;
 	}
@@ -213,6 +214,7 @@ read_value(struct reader *reader, struct json_object *object, const struct resul
 			complain(reader, field->path, "is no time as in RFC 3339");
 		break;
 	case RESULT_SHARE:
+	default:
 		*(double *)value = json_object_get_double(object);
 		if (!(*(double *)value >= 0 && *(double *)value < 1e9))
 			complain(reader, field->path, "is no share");

@@ -58,7 +58,7 @@ connected_end(void)
 }
 
 void
-connected_turn(struct connection *c, int events)
+connected_iterate(struct connection *c, int events)
 {
 	int waited_for = echo_interest(c);
 

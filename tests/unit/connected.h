@@ -36,6 +36,6 @@ void connected_end(void);
 struct connection *connected_open(void);
 
 /* What epoll reports of these events reaches the connection if it waits for them. */
-void connected_turn(struct connection *c, int events);
+void connected_iterate(struct connection *c, int events);
 
 #endif

@@ -70,7 +70,7 @@ crowd_join(void)
 		if (c->open && c->watcher.fd == fd)
 			return c;
 	}
-	fail_msg("nobody has come in");
+	fail_msg("no connection has come in");
 	return NULL;
 }
 

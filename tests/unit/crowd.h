@@ -32,10 +32,10 @@ bool crowd_evict(void);
 /* What the echo of bytes leaves behind. */
 void crowd_moves(struct connection *c);
 
-/* Time passes in small steps, with turns of the loop as they become due. */
+/* Time passes in small steps, with iterations of the loop as they become due. */
 void crowd_pass(uint64_t time_ms);
 
-/* The process was stopped for so long: one turn, late. */
+/* The process was stopped for so long: one iteration, late. */
 void crowd_stop(uint64_t time_ms);
 
 #endif

@@ -32,7 +32,7 @@ any_open(void)
 	for (uint32_t i = 0; i < connections_slots(entrance.connections); i++)
 		if (connections_at(entrance.connections, i)->open)
 			return connections_at(entrance.connections, i);
-	fail_msg("nobody is in");
+	fail_msg("no connection is open");
 	return NULL;
 }
 
@@ -87,16 +87,16 @@ open_up(const struct setting *setting)
 }
 
 void
-turn(void)
+iterate(void)
 {
 	ev_run(entrance.loop, EVRUN_NOWAIT);
 }
 
 void
-turns(size_t count)
+iterate_times(size_t count)
 {
 	while (count-- > 0)
-		turn();
+		iterate();
 }
 
 void

@@ -33,9 +33,9 @@ void open_up(const struct setting *setting);
 /* Takes all down, and fails when the acceptor has left something in the loop. */
 void close_up(void);
 
-/* Turns of the loop; none waits. What a timer opens is looked at in the turn after. */
-void turn(void);
-void turns(size_t count);
+/* Iterations of the loop, which never waits. What a timer opens is looked at in the next one. */
+void iterate(void);
+void iterate_times(size_t count);
 void pass(uint64_t time_ms);
 
 /* One of the connections ends. */

@@ -1,6 +1,6 @@
 /*
  * Memory and keys that may be refused: calloc(3), mmap(2) and getentropy(3) of the module under
- * test end here. Behind each mapping lies a page that nobody may touch.
+ * test end here. Behind each mapping lies a page that must not be touched.
  */
 #ifndef ECHOD_TEST_MAPPED_H
 #define ECHOD_TEST_MAPPED_H

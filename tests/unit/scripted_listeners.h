@@ -1,6 +1,6 @@
 /*
  * Scripted listeners: accept4(2) ends here. Their descriptors are eventfds, readable as long as
- * somebody waits, so the real epoll reports them like listening sockets.
+ * a connection waits, so the real epoll reports them like listening sockets.
  */
 #ifndef ECHOD_TEST_SCRIPTED_LISTENERS_H
 #define ECHOD_TEST_SCRIPTED_LISTENERS_H
@@ -36,14 +36,14 @@ struct scripted_listeners {
 
 extern struct scripted_listeners scripted;
 
-/* count listeners of our own, nobody waits. */
+/* count listeners of our own; no connection waits. */
 void scripted_open(size_t count);
 void scripted_close(void);
 
 /* So many more come and wait. */
 void scripted_arrive(size_t listener, size_t newcomers);
 
-/* accept4() calls that took somebody in, at all scripted. */
+/* accept4() calls that accepted a connection, at all scripted. */
 size_t scripted_accepted(void);
 
 /* How often text is in the log. */

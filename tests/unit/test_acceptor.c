@@ -31,7 +31,7 @@ __wrap_calloc(size_t count, size_t size)
 }
 
 static void
-a_storm_leaves_turns_for_others(void **state)
+a_storm_leaves_iterations_for_others(void **state)
 {
 	const struct {
 		size_t scripted, each;
@@ -43,7 +43,7 @@ a_storm_leaves_turns_for_others(void **state)
 		for (size_t listener = 0; listener < samples[i].scripted; listener++)
 			scripted_arrive(listener, MANY);
 		for (size_t n = 1; n <= 3; n++) {
-			turn();
+			iterate();
 			for (size_t listener = 0; listener < samples[i].scripted; listener++)
 				assert_int_equal(scripted.accepted[listener], n * samples[i].each);
 		}
@@ -54,41 +54,41 @@ a_storm_leaves_turns_for_others(void **state)
 }
 
 static void
-more_doors_than_accepts_a_turn(void **state)
+more_listeners_than_accepts_an_iteration(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.listeners = 100});
 	for (size_t listener = 0; listener < 100; listener++)
 		scripted_arrive(listener, 1);
-	turns(10);
+	iterate_times(10);
 	assert_int_equal(scripted_accepted(), 100);
 	close_up();
 }
 
 static void
-everybody_comes_in(void **state)
+every_connection_comes_in(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.listeners = 2});
 	scripted_arrive(0, 200);
 	scripted_arrive(1, 3);
-	turns(8);
+	iterate_times(8);
 	assert_int_equal(connections_open_now(entrance.connections), 203);
 	assert_int_equal(entrance.evictions_asked, 0);
 	scripted.calls = 0;
-	turns(10);
-	assert_int_equal(scripted.calls, 0); /* nobody waits */
+	iterate_times(10);
+	assert_int_equal(scripted.calls, 0); /* none waits */
 	close_up();
 }
 
 static void
-datagram_sockets_are_no_doors(void **state)
+datagram_sockets_accept_nothing(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){.listeners = 2, .first_is_datagram = true});
 	scripted_arrive(0, MANY);
 	scripted_arrive(1, MANY);
-	turn();
+	iterate();
 	assert_int_equal(scripted.accepted[0], 0);
 	assert_int_equal(scripted.accepted[1], 64);
 	acceptor_drain(entrance.acceptor);
@@ -122,9 +122,9 @@ errors_go_on_or_pause(void **state)
 		scripted_arrive(0, 10);
 		scripted.error = samples[i].error;
 		scripted.errors = 3;
-		turn();
+		iterate();
 		assert_int_equal(scripted_accepted(), goes_on ? 10 : 0);
-		assert_int_equal(scripted.calls, goes_on ? 14 : 1); /* the last one finds nobody */
+		assert_int_equal(scripted.calls, goes_on ? 14 : 1); /* the last one finds none */
 		assert_int_equal(
 		        entrance.stats.tcp_accept_errors, samples[i].then == COUNT ? 3 : 0);
 		assert_int_equal(entrance.stats.tcp_accept_pauses, pauses ? 1 : 0);
@@ -134,11 +134,11 @@ errors_go_on_or_pause(void **state)
 		assert_int_equal(
 		        scripted_logged(strerror(samples[i].error)), scripted_logged("\n"));
 		log_set_threshold(LOG_INFO);
-		turns(5);
+		iterate_times(5);
 		assert_int_equal(scripted_accepted(), pauses ? 0 : 10);
 		for (int n = 0; n < 3; n++) {
 			pass(101);
-			turns(3); /* the first accept after a pause is a single one */
+			iterate_times(3); /* the first accept after a pause is a single one */
 		}
 		assert_int_equal(scripted_accepted(), 10);
 		close_up();
@@ -146,14 +146,14 @@ errors_go_on_or_pause(void **state)
 }
 
 static void
-errors_count_as_accepts_of_a_turn(void **state)
+errors_count_as_accepts_of_an_iteration(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){0});
 	scripted_arrive(0, 1);
 	scripted.error = ECONNABORTED;
 	scripted.errors = SIZE_MAX;
-	turn();
+	iterate();
 	assert_int_equal(scripted.calls, 64);
 	close_up();
 }
@@ -167,16 +167,16 @@ a_pause_neither_spins_nor_floods(void **state)
 	scripted_arrive(1, 1);
 	scripted.error = EMFILE;
 	scripted.errors = SIZE_MAX;
-	turns(1000);
+	iterate_times(1000);
 	pass(99);
-	turns(1000);
+	iterate_times(1000);
 	assert_int_equal(scripted.calls, 1);
 	pass(2);
-	turns(1000);
+	iterate_times(1000);
 	assert_int_equal(scripted.calls, 2);
 	for (int ms = 0; ms < 10000; ms++) {
 		pass(1);
-		turn();
+		iterate();
 	}
 	assert_in_range(scripted.calls, 2 + 98, 2 + 100);
 	assert_int_equal(entrance.stats.tcp_accept_pauses, scripted.calls);
@@ -184,30 +184,30 @@ a_pause_neither_spins_nor_floods(void **state)
 	assert_true(scripted_logged(" suppressed=9\n") >= 8);
 	scripted.errors = 0;
 	pass(101);
-	turns(2);
+	iterate_times(2);
 	assert_int_equal(scripted_accepted(), 2);
 	assert_int_equal(scripted_logged("\n"), scripted_logged("PAUSE: "));
 	close_up();
 }
 
-/* Time that a long turn has taken is no part of the pause. */
+/* Time that a long iteration has taken is no part of the pause. */
 static void
 a_pause_begins_when_accepting_failed(void **state)
 {
 	(void)state;
 	open_up(&(struct setting){0});
-	turn();
+	iterate();
 	scripted_arrive(0, 1);
 	scripted.error = ENFILE;
 	scripted.errors = 1;
 	scripted.error_takes_ns = 90 * NS_PER_MS;
-	turn();
+	iterate();
 	assert_int_equal(scripted.calls, 1);
 	pass(99);
-	turns(2);
+	iterate_times(2);
 	assert_int_equal(scripted.calls, 1);
 	pass(2);
-	turns(2);
+	iterate_times(2);
 	assert_int_equal(scripted_accepted(), 1);
 	close_up();
 }
@@ -220,7 +220,7 @@ a_pause_ends_with_the_acceptor(void **state)
 	scripted_arrive(0, 1);
 	scripted.error = EMFILE;
 	scripted.errors = 1;
-	turn();
+	iterate();
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	close_up();
 }
@@ -232,7 +232,7 @@ what_epoll_refuses_pauses(void **state)
 	open_up(&(struct setting){0});
 	scripted_arrive(0, 1);
 	scripted.refused_watches = 1;
-	turns(10);
+	iterate_times(10);
 	assert_int_equal(scripted.calls, 0);
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	assert_int_equal(
@@ -240,7 +240,7 @@ what_epoll_refuses_pauses(void **state)
 	                "PAUSE: proto=tcp pause_ms=100 reason=\"epoll does not take the socket\""),
 	        1);
 	pass(101);
-	turns(2);
+	iterate_times(2);
 	assert_int_equal(scripted_accepted(), 1);
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	close_up();
@@ -257,7 +257,7 @@ what_epoll_refuses_is_heard_of_soon(void **state)
 	scripted_arrive(0, 1);
 	scripted.error = EMFILE;
 	scripted.errors = 1;
-	turn();
+	iterate();
 	assert_int_equal(entrance.stats.tcp_accept_pauses, 1);
 	pass(101);
 	ev_run(entrance.loop, EVRUN_ONCE); /* watches again at its end */
@@ -285,24 +285,24 @@ when_a_pause_is_over_nothing_goes_on(void **state)
 	scripted_arrive(0, 1);
 	scripted.error = EMFILE;
 	scripted.errors = 1;
-	turns(3);
+	iterate_times(3);
 	pass(101);
-	turns(3);
+	iterate_times(3);
 	assert_int_equal(scripted_accepted(), 1);
 	scripted_arrive(0, 1); /* closes for the rate */
-	turns(3);
+	iterate_times(3);
 	pass(1001);
-	turns(3);
+	iterate_times(3);
 	assert_int_equal(scripted_accepted(), 2);
 	pass(1001);
-	turns(3); /* what the second has closed is open again */
+	iterate_times(3); /* what the second has closed is open again */
 	pass(1);
-	turn(); /* and epoll has been asked about it */
+	iterate(); /* and epoll has been asked about it */
 	pending = 0;
 	ev_set_invoke_pending_cb(entrance.loop, count_pending);
 	for (int n = 0; n < 10; n++) {
 		pass(1001);
-		turns(2);
+		iterate_times(2);
 	}
 	assert_int_equal(pending, 0);
 	close_up();
@@ -315,11 +315,11 @@ urgent_bytes_of_local_peers_are_bytes(void **state)
 	(void)state;
 	open_up(&(struct setting){0});
 	scripted_arrive(0, 1);
-	turn();
+	iterate();
 	assert_int_equal(scripted.inlined, 0);
 	scripted.peer = (struct address){.length = sizeof(sa_family_t), .any.sa_family = AF_UNIX};
 	scripted_arrive(0, 1);
-	turn();
+	iterate();
 	assert_int_equal(scripted_accepted(), 2);
 	assert_int_equal(scripted.inlined, 1);
 	close_up();
@@ -331,7 +331,7 @@ a_source_with_its_share_is_reset(void **state)
 	(void)state;
 	open_up(&(struct setting){.source_limit = 2});
 	scripted_arrive(0, 4);
-	turn();
+	iterate();
 	assert_int_equal(scripted_accepted(), 4);
 	assert_int_equal(entrance.opened, 2);
 	assert_int_equal(entrance.stats.tcp_accepted, 2);
@@ -344,7 +344,7 @@ a_source_with_its_share_is_reset(void **state)
 	assert_int_equal(scripted_logged("\n"), 1); /* one a second */
 	scripted.peer.in4.sin_addr.s_addr++;
 	scripted_arrive(0, 1);
-	turn();
+	iterate();
 	assert_int_equal(entrance.opened, 3);
 	close_up();
 }
@@ -367,12 +367,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(a_storm_leaves_turns_for_others),
-	        cmocka_unit_test(more_doors_than_accepts_a_turn),
-	        cmocka_unit_test(everybody_comes_in),
-	        cmocka_unit_test(datagram_sockets_are_no_doors),
+	        cmocka_unit_test(a_storm_leaves_iterations_for_others),
+	        cmocka_unit_test(more_listeners_than_accepts_an_iteration),
+	        cmocka_unit_test(every_connection_comes_in),
+	        cmocka_unit_test(datagram_sockets_accept_nothing),
 	        cmocka_unit_test(errors_go_on_or_pause),
-	        cmocka_unit_test(errors_count_as_accepts_of_a_turn),
+	        cmocka_unit_test(errors_count_as_accepts_of_an_iteration),
 	        cmocka_unit_test(a_pause_neither_spins_nor_floods),
 	        cmocka_unit_test(a_pause_begins_when_accepting_failed),
 	        cmocka_unit_test(a_pause_ends_with_the_acceptor),

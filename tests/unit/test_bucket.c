@@ -64,7 +64,7 @@ a_long_run_keeps_the_rate(void **state)
 	(void)state;
 	for (uint64_t now = 0; now < NS_PER_S; now += 7777)
 		taken += bucket_take(&bucket, &rule, now, 1);
-	/* a token can be taken only when somebody looks: each waits up to 7777 ns too long */
+	/* a token can be taken only when asked for: each waits up to 7777 ns too long */
 	assert_in_range(taken, 992, 1000);
 }
 

@@ -2,6 +2,7 @@
 
 #include "echod/options.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,36 @@ sets_what_the_command_line_does_not(void **state)
 	assert_true(options.tcp);
 	assert_int_equal(options.max_connections, 3);
 	assert_int_equal(options.stall_timeout, 60000);
+}
+
+static int fopen_error; /* 0: none */
+
+FILE *__real_fopen(const char *file, const char *mode);
+FILE *__wrap_fopen(const char *file, const char *mode);
+
+FILE *
+__wrap_fopen(const char *file, const char *mode)
+{
+	errno = fopen_error;
+	return fopen_error ? NULL : __real_fopen(file, mode);
+}
+
+/* What the administrator can mend is a wrong option. */
+static void
+a_file_that_cannot_be_opened(void **state)
+{
+	static const int errors[] = {ENOENT, ENOTDIR, EISDIR, EACCES, EMFILE, ENOMEM};
+	char expected[128];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		fopen_error = errors[i];
+		assert_int_equal(
+		        try_file("/x", NULL, NULL), i < 4 ? OPTIONS_WRONG : OPTIONS_FAILED);
+		snprintf(expected, sizeof(expected), "/x: %s", strerror(errors[i]));
+		assert_string_equal(problem, expected);
+	}
+	fopen_error = 0;
 }
 
 static void
@@ -201,6 +232,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(sets_what_the_command_line_does_not),
+	        cmocka_unit_test(a_file_that_cannot_be_opened),
 	        cmocka_unit_test(lists_are_repeated_names),
 	        cmocka_unit_test(addresses_take_the_port_of_either),
 	        cmocka_unit_test(problems_name_file_and_line),

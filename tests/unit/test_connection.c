@@ -14,7 +14,7 @@ an_echo_is_one_receive_and_one_send(void **state)
 	kernel.controls = 0;
 	for (size_t i = 1; i <= 100; i++) {
 		kernel_peer_sends(12);
-		connected_turn(c, EV_READ);
+		connected_iterate(c, EV_READ);
 		assert_true(kernel_echoed_exactly(12 * i));
 		assert_int_equal(connections_rings_lent(connections), 0);
 		assert_int_equal(echo_interest(c), EV_READ);
@@ -38,7 +38,7 @@ finish_with_nothing_owed_ends_at_once(void **state)
 	connected_begin(1, 0);
 	c = connected_open();
 	kernel.finished = true;
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	assert_false(c->open);
 	assert_int_equal(closed, 1);
 	assert_int_equal(stats.tcp_closed_eof, 1);
@@ -59,12 +59,12 @@ finish_with_bytes_owed_waits_for_them(void **state)
 		kernel_peer_sends(300);
 		kernel.window = 0;
 		kernel.finished = true;
-		connected_turn(c, EV_READ);
+		connected_iterate(c, EV_READ);
 		while (c->open) {
 			size_t before = kernel.taken;
 
 			kernel.window = 1;
-			connected_turn(c, EV_READ | EV_WRITE);
+			connected_iterate(c, EV_READ | EV_WRITE);
 			assert_true(kernel.taken <= before + 1);
 			assert_true(kernel.sends + kernel.receives < 2000);
 		}
@@ -85,17 +85,17 @@ blocked_peer_is_waited_for_with_a_full_ring(void **state)
 	c = connected_open();
 	kernel_peer_sends(3 * RING);
 	kernel.window = 100;
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	assert_int_equal(connections_rings_lent(connections), 1);
 	assert_true(c->blocked);
 	for (int i = 0; i < 5; i++)
-		connected_turn(c, EV_READ);
+		connected_iterate(c, EV_READ);
 	assert_int_equal(echo_interest(c), EV_WRITE);
 	assert_int_equal(echo_held(c), RING);
 	assert_int_equal(kernel.sends, 1); /* no send before the kernel says that it takes more */
 	kernel.window = KERNEL_QUEUE;
 	for (int i = 0; i < 10; i++)
-		connected_turn(c, EV_READ | EV_WRITE);
+		connected_iterate(c, EV_READ | EV_WRITE);
 	assert_true(kernel_echoed_exactly(3 * RING));
 	assert_int_equal(echo_interest(c), EV_READ);
 	connected_end();
@@ -111,13 +111,13 @@ without_a_ring_bytes_wait_in_the_kernel(void **state)
 	c = connected_open();
 	kernel_peer_sends(1000);
 	kernel.window = 300;
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	assert_int_equal(kernel.queued, 700);
 	assert_int_equal(echo_interest(c), EV_WRITE);
 	assert_int_equal(c->sent, 300);
 	assert_int_equal(stats.tcp_received_bytes, 300);
 	kernel.window = 1000;
-	connected_turn(c, EV_WRITE);
+	connected_iterate(c, EV_WRITE);
 	assert_true(kernel_echoed_exactly(1000));
 	assert_int_equal(kernel.queued, 0);
 	assert_int_equal(echo_interest(c), EV_READ);
@@ -137,7 +137,7 @@ without_a_ring_what_was_sent_is_taken_in_pieces(void **state)
 	kernel_peer_sends(10);
 	kernel.most_at_once = 3;
 	for (int i = 0; i < 4; i++)
-		connected_turn(c, EV_READ);
+		connected_iterate(c, EV_READ);
 	assert_true(kernel_echoed_exactly(10));
 	connected_end();
 }
@@ -153,17 +153,17 @@ a_ring_that_comes_free_is_used(void **state)
 	second = connected_open();
 	kernel_peer_sends(10);
 	kernel.window = 4;
-	connected_turn(first, EV_READ); /* keeps the only ring: 6 bytes */
+	connected_iterate(first, EV_READ); /* keeps the only ring: 6 bytes */
 	assert_int_equal(connections_rings_lent(connections), 1);
 	kernel_peer_sends(10);
-	connected_turn(second, EV_READ); /* looks, cannot send */
+	connected_iterate(second, EV_READ); /* looks, cannot send */
 	assert_true(second->blocked);
 	kernel.window = 6;
-	connected_turn(first, EV_WRITE);
+	connected_iterate(first, EV_WRITE);
 	assert_int_equal(connections_rings_lent(connections), 0);
 	kernel.window = 100;
-	connected_turn(second, EV_WRITE);
-	connected_turn(second, EV_WRITE);
+	connected_iterate(second, EV_WRITE);
+	connected_iterate(second, EV_WRITE);
 	assert_true(kernel_echoed_exactly(20));
 	assert_false(second->blocked);
 	connected_end();
@@ -178,7 +178,7 @@ spurious_readiness_changes_nothing(void **state)
 		(void)state;
 		connected_begin(rings, 0);
 		c = connected_open();
-		connected_turn(c, EV_READ);
+		connected_iterate(c, EV_READ);
 		assert_true(c->open);
 		assert_int_equal(echo_interest(c), EV_READ);
 		assert_int_equal(connections_rings_lent(connections), 0);
@@ -200,7 +200,7 @@ interrupts_lose_nothing(void **state)
 			kernel_peer_sends(50);
 			kernel.interrupts = interrupts;
 			for (int i = 0; i < 5; i++)
-				connected_turn(c, EV_READ | EV_WRITE);
+				connected_iterate(c, EV_READ | EV_WRITE);
 		}
 		assert_true(kernel_echoed_exactly(150));
 		assert_true(c->open);

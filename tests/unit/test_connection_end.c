@@ -38,16 +38,16 @@ errors_end_the_one_connection_with_their_reason(void **state)
 			kernel_peer_sends(100);
 			kernel.window = 10;
 			kernel.finished = state_before == 2;
-			connected_turn(c, EV_READ);
-			connected_turn(c, EV_READ);
+			connected_iterate(c, EV_READ);
+			connected_iterate(c, EV_READ);
 		} else {
 			kernel_peer_sends(100);
 		}
 		kernel.window = 0;
 		*(on_send ? &kernel.send_error : &kernel.receive_error) = failure->error;
-		connected_turn(c, EV_READ);
+		connected_iterate(c, EV_READ);
 		if (c->open)
-			connected_turn(c, EV_WRITE);
+			connected_iterate(c, EV_WRITE);
 		if (c->open) { /* the call that fails is not made in this state */
 			assert_true(!on_send && state_before > 0 && way < 6);
 			connection_close(connections, c, CLOSE_DRAIN);
@@ -95,7 +95,7 @@ what_is_owed_at_the_end_is_answered_with_a_reset(void **state)
 	c = connections_at(connections, 0);
 	kernel_peer_sends(10);
 	kernel.window = 0;
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	connection_close(connections, c, CLOSE_STALLED);
 	assert_true(kernel.aborted);
 	assert_int_equal(stats.tcp_closed_stalled, 1);
@@ -113,12 +113,12 @@ the_last_byte_back_ends_it_at_once(void **state)
 	c = connected_open();
 	kernel_peer_sends(10);
 	kernel.window = 4;
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	kernel.finished = true;
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	assert_true(c->open);
 	kernel.window = 100;
-	connected_turn(c, EV_WRITE);
+	connected_iterate(c, EV_WRITE);
 	assert_false(c->open);
 	assert_int_equal(stats.tcp_closed_eof, 1);
 	assert_true(kernel_echoed_exactly(10));
@@ -136,7 +136,7 @@ memory_that_is_not_needed_goes_back(void **state)
 	c = connected_open();
 	kernel_peer_sends(10);
 	kernel.window = 0;
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	connection_close(connections, c, CLOSE_STALLED);
 	assert_true(connections_trim(connections, 1));
 	assert_false(connections_trim(connections, 1));
@@ -186,22 +186,22 @@ time_is_stamped_when_bytes_move_or_begin_to_wait(void **state)
 	assert_int_equal(c->active_at, 5);
 	connections_advance(connections, 10);
 	kernel_peer_sends(10);
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	assert_int_equal(c->active_at, 15);
 	connections_advance(connections, 10);
 	kernel_peer_sends(10);
 	kernel.window = 0;
-	connected_turn(c, EV_READ); /* begins to wait */
+	connected_iterate(c, EV_READ); /* begins to wait */
 	assert_int_equal(c->active_at, 25);
 	connections_advance(connections, 10);
 	kernel_peer_sends(10);
-	connected_turn(c, EV_READ | EV_WRITE); /* waits on: sending more is no progress */
+	connected_iterate(c, EV_READ | EV_WRITE); /* waits on: sending more is no progress */
 	assert_int_equal(c->active_at, 25);
 	kernel.window = 1;
-	connected_turn(c, EV_WRITE);
+	connected_iterate(c, EV_WRITE);
 	assert_int_equal(c->active_at, 35);
 	kernel.window = 100;
-	connected_turn(c, EV_WRITE);
+	connected_iterate(c, EV_WRITE);
 	connected_end();
 }
 

@@ -32,7 +32,7 @@ line_of(const struct address *from, uint64_t duration_ms, size_t sent, size_t ec
 	kernel.window = echoed;
 	kernel_peer_sends(sent);
 	if (sent > 0)
-		connected_turn(c, EV_READ);
+		connected_iterate(c, EV_READ);
 	fake_clock_ns += duration_ms * NS_PER_MS;
 	capture_begin(file);
 	connection_close(connections, c, CLOSE_STALLED);

@@ -52,9 +52,9 @@ open_and_finish(size_t length)
 
 	sweep_wake(sweep);
 	kernel_peer_sends(length);
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	kernel.finished = true;
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	kernel.finished = false;
 	return c;
 }
@@ -209,7 +209,7 @@ a_peer_that_acknowledges_nothing_is_stalled_without_fin(void **state)
 	c = connected_open();
 	sweep_wake(sweep);
 	kernel_peer_sends(100);
-	connected_turn(c, EV_READ);
+	connected_iterate(c, EV_READ);
 	assert_false(c->blocked);
 	for (; c->open && ticks < 100; ticks++) {
 		/* bytes that come in are no progress */
@@ -234,7 +234,7 @@ an_end_with_bytes_outstanding_is_a_reset(void **state)
 		c = connected_open();
 		sweep_wake(sweep);
 		kernel_peer_sends(100);
-		connected_turn(c, EV_READ);
+		connected_iterate(c, EV_READ);
 		kernel.acked = outstanding ? 99 : 100;
 		pass(2000);
 		assert_false(c->open);

@@ -111,7 +111,7 @@ a_stream_reaches_a_listener(void **state)
 }
 
 static void
-a_stream_to_nobody_is_refused(void **state)
+a_stream_to_no_listener_is_refused(void **state)
 {
 	struct dial dial;
 	int listen_fd = listen_somewhere(&dial), peer_fd;
@@ -140,6 +140,17 @@ a_stream_that_meets_itself_is_refused(void **state)
 	assert_true(peer_fd >= 0);
 	assert_int_equal(result_of(peer_fd), -ECONNREFUSED);
 	close(peer_fd);
+}
+
+/* A datagram to a broadcast address needs SO_BROADCAST (socket(7)). */
+static void
+what_connect_refuses_is_said(void **state)
+{
+	struct dial dial = dial_to("127.255.255.255:9", true);
+
+	(void)state;
+	assert_int_equal(dial_open(&dial), -EACCES);
+	assert_int_equal(n_closed, 1);
 }
 
 static void
@@ -217,7 +228,7 @@ a_port_that_was_asked_for_is_used(void **state)
 	(void)state;
 	assert_int_equal(address_parse("127.0.0.1:11211", &dial.from, NULL), 0);
 	peer_fd = dial_open(&dial);
-	if (peer_fd < 0) /* somebody else has it */
+	if (peer_fd < 0) /* it is taken */
 		assert_int_equal(peer_fd, -EADDRINUSE);
 	else
 		close(peer_fd);
@@ -302,8 +313,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup(a_stream_reaches_a_listener, setup),
-	        cmocka_unit_test_setup(a_stream_to_nobody_is_refused, setup),
+	        cmocka_unit_test_setup(a_stream_to_no_listener_is_refused, setup),
 	        cmocka_unit_test_setup(a_stream_that_meets_itself_is_refused, setup),
+	        cmocka_unit_test_setup(what_connect_refuses_is_said, setup),
 	        cmocka_unit_test_setup(a_chosen_source_is_kept, setup),
 	        cmocka_unit_test_setup(a_refused_source_port_is_not_used, setup),
 	        cmocka_unit_test_setup(the_port_that_it_sends_to_is_not_used, setup),

@@ -123,7 +123,7 @@ test_text_and_back(void **state)
 static void
 test_what_is_no_histogram(void **state)
 {
-	static const char *const texts[] = {"", "x", "====", "AAAA",
+	static const char *const texts[] = {"", "x", "====", "AAAA", "AAAAAAAAAAAAAAAA",
 	        "HISTFAAAAAA=", "HISTFAAAAAB4nA==", "HISTFAAAAAR4nAAA", "HISTFAAAAAR4nAAAAAAAAAAA"};
 	size_t size;
 

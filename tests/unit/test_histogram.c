@@ -186,13 +186,17 @@ percentiles_are_written_for_plotters(void **state)
 static void
 a_full_disk_is_an_error(void **state)
 {
-	FILE *full = fopen("/dev/full", "w");
+	static const int modes[] = {_IOFBF, _IONBF}; /* at the end, or at once */
 
 	(void)state;
-	assert_non_null(full);
-	histogram_record(&histogram, 1, 1);
-	assert_int_equal(histogram_write(&histogram, 1, full), -EIO);
-	fclose(full);
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		FILE *full = fopen("/dev/full", "w");
+
+		assert_non_null(full);
+		setvbuf(full, NULL, modes[i], BUFSIZ);
+		assert_int_equal(histogram_write(&histogram, 1, full), -EIO);
+		fclose(full);
+	}
 }
 
 static int

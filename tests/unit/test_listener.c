@@ -23,7 +23,7 @@ check(const struct listening *l, size_t index, int type, const char *address)
 	assert_int_equal(one->type, type);
 	assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_TYPE), type);
 	assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_ACCEPTCONN), type == SOCK_STREAM);
-	/* a restart does not wait for old connections; datagram sockets are shared with nobody */
+	/* a restart does not wait for old connections; datagram sockets are not shared */
 	assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_REUSEADDR), type == SOCK_STREAM);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -197,7 +197,7 @@ a_port_in_use_is_an_error(void **state)
 		snprintf(expected, sizeof(expected), "listen on %s over %s: Address already in use",
 		        text, i ? "UDP" : "TCP");
 		sockets_reset();
-		/* the other protocol's port of that number may be somebody else's */
+		/* the other protocol's port of that number may be taken */
 		assert_int_equal(LISTEN(&l, argument, i ? "--tcp=off" : "--udp=off"), -EADDRINUSE);
 		assert_string_equal(l.problem, expected);
 		assert_int_equal(sockets.binds, 1);
@@ -220,7 +220,7 @@ a_free_port_is_free_for_both(void **state)
 		sockets.bind_error_type = SOCK_DGRAM;
 		sockets.bind_errors = 3;
 		assert_int_equal(LISTEN(&l, arguments[i]), 0);
-		/* another one each time; somebody else may have one of them, too */
+		/* another one each time; one of them may be taken, too */
 		assert_true(sockets.free_binds >= 4);
 		assert_int_equal(sockets.binds, 2 * sockets.free_binds);
 		assert_int_equal(l.listeners.count, 2);
@@ -267,7 +267,7 @@ closing_twice_closes_once(void **state)
 	fd = l.listeners.all[0].listen_fd;
 	listener_close(&l.listeners.all[0]);
 	assert_int_equal(l.listeners.all[0].listen_fd, -1);
-	assert_int_equal(dup2(STDIN_FILENO, fd), fd); /* somebody else's now */
+	assert_int_equal(dup2(STDIN_FILENO, fd), fd); /* another file's now */
 	sockets_end(&l);
 	assert_true(fcntl(fd, F_GETFD) >= 0);
 	close(fd);

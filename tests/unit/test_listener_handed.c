@@ -122,7 +122,7 @@ sockets_are_what_they_are(void **state)
 	assert_int_equal(
 	        sockets_option(l.listeners.all[0].listen_fd, IPPROTO_IPV6, IPV6_RECVPKTINFO), 1);
 	assert_int_equal(sockets_option(l.listeners.all[3].listen_fd, IPPROTO_IP, IP_PKTINFO), 1);
-	assert_null(getenv("LISTEN_FDS")); /* not for whoever is started next */
+	assert_null(getenv("LISTEN_FDS")); /* not for the programs started next */
 	sockets_end(&l);
 	for (int i = FIRST; i < FIRST + (int)ARRAY_SIZE(expected); i++)
 		assert_int_equal(fcntl(i, F_GETFD), -1);
@@ -343,7 +343,7 @@ buffers_are_only_enlarged(void **state)
 	}
 }
 
-/* The socket stays with whoever handed it over. */
+/* The socket stays with the process that handed it over. */
 static void
 what_cannot_be_adopted_is_named(void **state)
 {

@@ -21,12 +21,12 @@ check_full(int write_fd, int read_fd)
 
 	capture_begin(write_fd);
 	for (int i = 0; i < LINES; i++)
-		log_line(LOG_INFO, "line %05d of a log that nobody reads", i);
+		log_line(LOG_INFO, "line %05d of a log that is not read", i);
 	lost = log_lost();
 	for (line = capture_receive(read_fd); *line; line = strchr(line, '\n') + 1, lines++) {
 		char expected[64];
 
-		snprintf(expected, sizeof(expected), "line %05zu of a log that nobody reads\n",
+		snprintf(expected, sizeof(expected), "line %05zu of a log that is not read\n",
 		        lines);
 		if (strncmp(line, expected, strlen(expected)) != 0)
 			break;
@@ -59,7 +59,7 @@ a_full_pipe_never_blocks(void **state)
 	capture.no_proc = false;
 }
 
-/* One whose output is stopped (Ctrl-S), or read by nobody. */
+/* One whose output is stopped (Ctrl-S), or not read at all. */
 static void
 a_full_terminal_never_blocks(void **state)
 {
@@ -71,7 +71,7 @@ a_full_terminal_never_blocks(void **state)
 	assert_true(fd >= 0);
 	capture_begin(fd);
 	for (int i = 0; i < 10000; i++)
-		log_line(LOG_INFO, "line %05d of a log that nobody reads", i);
+		log_line(LOG_INFO, "line %05d of a log that is not read", i);
 	assert_true(capture_end() > 0);
 	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
 	close(fd);

@@ -172,12 +172,13 @@ problems_are_cut_to_size(void **state)
 static void
 a_default_is_checked_too(void **state)
 {
-	static const struct option_spec wrong = {
-	        .name = "port", .kind = OPTION_COUNT, .preset = "70000", .max = 65535};
+	static const struct option_spec wrong[] = {
+	        {.name = "port", .kind = OPTION_COUNT, .preset = "70000", .max = 65535},
+	        {.name = "fast", .kind = OPTION_SWITCH}};
 
 	(void)state;
-	probe_table.specs = &wrong;
-	probe_table.n_specs = 1;
+	probe_table.specs = wrong;
+	probe_table.n_specs = 2;
 	assert_int_equal(TRY(), OPTIONS_WRONG);
 	assert_string_equal(problem, "--port=70000: must be a whole number from 0 to 65535");
 	probe_table.specs = probe_specs;

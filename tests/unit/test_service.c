@@ -21,7 +21,7 @@ static struct fixture {
 	int manager_fd;
 	char path[64], message[512];
 	int idle_calls;
-	uint64_t idle_ns, turn_ns; /* when it came, when the last turn began */
+	uint64_t idle_ns, iteration_ns; /* when it came, when the last iteration began */
 } fixture;
 
 static void
@@ -69,7 +69,7 @@ next(void)
 	const char *message = sent();
 
 	while (!message) {
-		fixture.turn_ns = clock_now_ns();
+		fixture.iteration_ns = clock_now_ns();
 		ev_run(fixture.loop, EVRUN_ONCE);
 		message = sent();
 	}
@@ -126,7 +126,7 @@ on_first_connection(struct ev_loop *loop, struct ev_io *watcher, int events)
 }
 
 static void
-ready_after_the_first_turn(void **state)
+ready_after_the_first_iteration(void **state)
 {
 	bool served = false;
 	struct ev_io watcher;
@@ -243,15 +243,15 @@ status_at_most_once_a_second(void **state)
 		assert_true(starts(next(), "STATUS="));
 		assert_string_not_equal(fixture.message, last);
 		strcpy(last, fixture.message);
-		first = n == 0 ? fixture.turn_ns : first;
+		first = n == 0 ? fixture.iteration_ns : first;
 		assert_true(clock_now_ns() - first >= n * 990 * NS_PER_MS);
 	}
 	ev_timer_stop(fixture.loop, &load);
 }
 
-/* As if these had come in during a turn that something else had caused. */
+/* As if these had come in during an iteration with another cause. */
 static void
-turn(uint64_t opened, uint64_t received)
+iterate(uint64_t opened, uint64_t received)
 {
 	fixture.stats.tcp_accepted += opened;
 	fixture.stats.tcp_open += opened;
@@ -266,13 +266,13 @@ status_only_when_changed(void **state)
 	start(0);
 	assert_string_equal(next(), "READY=1");
 	assert_true(starts(next(), "STATUS=0 connections"));
-	turn(0, 1); /* a datagram that was answered with nothing: the text is the same */
+	iterate(0, 1); /* a datagram that was answered with nothing: the text is the same */
 	ev_run(fixture.loop, EVRUN_ONCE);
 	assert_null(sent());
 	fixture.stats.udp_refused_port = 20;
 	fixture.stats.udp_answered_bytes = 300000000;
 	fixture.stats.tcp_sent_bytes = 1000000000;
-	turn(412, 20);
+	iterate(412, 20);
 	assert_string_equal(next(), "STATUS=412 connections, 1.3 GB echoed, 20 datagrams refused");
 }
 
@@ -288,7 +288,7 @@ stopping(void **state)
 	assert_string_equal(sent(),
 	        "STOPPING=1\nSTATUS=Stopping: 3 connections to finish\nEXTEND_TIMEOUT_USEC=12000000");
 	fixture.stats.tcp_open = 1;
-	turn(0, 0);
+	iterate(0, 0);
 	assert_string_equal(
 	        next(), "STATUS=Stopping: 1 connection, 0 bytes echoed, 0 datagrams refused");
 }
@@ -316,7 +316,7 @@ a_manager_that_does_not_listen(void **state)
 }
 
 static void
-nobody_to_tell(void **state)
+without_a_manager(void **state)
 {
 	char too_long[200] = "";
 	const char *const values[] = {NULL, "", "nonsense", "vsock:2:1234", too_long};
@@ -356,19 +356,19 @@ idle_when_nothing_is_open_and_nothing_comes(void **state)
 		start(200);
 		last = clock_now_ns();
 		while (clock_now_ns() - last < 50 * NS_PER_MS)
-			turn(0, 0);
+			iterate(0, 0);
 	} while (fixture.idle_calls > 0);
 	last = clock_now_ns();
-	turn(0, 1); /* a datagram keeps it up */
+	iterate(0, 1); /* a datagram keeps it up */
 	run_until_idle();
 	assert_true(fixture.idle_ns - last >= 199 * NS_PER_MS);
 	service_free(fixture.service);
 
 	fixture.idle_calls = 0;
 	start(100); /* as does a connection, even a silent one */
-	turn(1, 0);
+	iterate(1, 0);
 	for (last = clock_now_ns(); clock_now_ns() - last < 300 * NS_PER_MS;)
-		turn(0, 0);
+		iterate(0, 0);
 	assert_int_equal(fixture.idle_calls, 0);
 	last = clock_now_ns();
 	fixture.stats.tcp_open = 0;
@@ -381,7 +381,7 @@ main(void)
 {
 #define SERVICE_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	        SERVICE_TEST(ready_after_the_first_turn),
+	        SERVICE_TEST(ready_after_the_first_iteration),
 	        SERVICE_TEST(abstract_name),
 	        SERVICE_TEST(watchdog_at_half_its_time),
 	        SERVICE_TEST(watchdog_at_the_file_limit),
@@ -389,7 +389,7 @@ main(void)
 	        SERVICE_TEST(status_only_when_changed),
 	        SERVICE_TEST(stopping),
 	        SERVICE_TEST(a_manager_that_does_not_listen),
-	        SERVICE_TEST(nobody_to_tell),
+	        SERVICE_TEST(without_a_manager),
 	        SERVICE_TEST(idle_when_nothing_is_open_and_nothing_comes),
 	};
 

@@ -92,7 +92,8 @@ what_moves_stays(void **state)
 	crowd_disperse();
 }
 
-/* Who does not take its bytes is stalled, however long that makes it idle; the others are idle. */
+/* A peer that does not take its bytes is stalled, however long that makes it idle; the others are
+ * idle. */
 static void
 each_has_its_own_timeout(void **state)
 {
@@ -136,7 +137,7 @@ zero_is_never(void **state)
 	crowd_disperse();
 }
 
-/* SIGSTOP, a suspended machine: nobody could move bytes, so nobody was idle. */
+/* SIGSTOP, a suspended machine: no bytes could move, so no connection was idle. */
 static void
 time_without_us_counts_a_tick_at_most(void **state)
 {
@@ -178,7 +179,7 @@ each_late_tick_counts_as_one(void **state)
 /* The tick after a late one comes at its own time (ev(3), repeating timers), soon after. What moved
  * just before the late one has not been quiet for two ticks then. */
 static void
-a_late_tick_makes_nobody_early(void **state)
+a_late_tick_closes_no_connection_early(void **state)
 {
 	(void)state;
 	for (uint64_t late_ms = 10; late_ms < 100; late_ms += 10) {
@@ -190,15 +191,16 @@ a_late_tick_makes_nobody_early(void **state)
 		begun = connections_now(crowd.connections);
 		while (connections_now(crowd.connections) == begun)
 			crowd_pass(10);
-		fake_clock_ns += (90 + late_ms) * NS_PER_MS; /* a long turn, in which it moves */
+		fake_clock_ns +=
+		        (90 + late_ms) * NS_PER_MS; /* a long iteration, in which it moves */
 		crowd_moves(c);
 		assert_in_range(lasted_ms(c, HOUR_MS), 100, 100 + LATE_MS);
 		crowd_disperse();
 	}
 }
 
-/* A tenth a tick: all of them within ten ticks, and no turn bears them all. In the round in which
- * they came, whose first tick found one, it is a ninth. */
+/* A tenth a tick: all of them within ten ticks, and no iteration bears them all. In the round in
+ * which they came, whose first tick found one, it is a ninth. */
 static void
 slices_cover_everybody(void **state)
 {
@@ -224,7 +226,7 @@ slices_cover_everybody(void **state)
 }
 
 static void
-it_sleeps_while_nobody_is_there(void **state)
+it_sleeps_without_connections(void **state)
 {
 	struct connection *c;
 
@@ -236,7 +238,7 @@ it_sleeps_while_nobody_is_there(void **state)
 	connection_close(crowd.connections, c, CLOSE_EOF);
 	crowd_pass(200);
 	assert_false(ev_run(crowd.loop, EVRUN_NOWAIT));
-	/* what was slept through is nobody's idleness */
+	/* what was slept through is no idleness */
 	fake_clock_ns += 950 * NS_PER_MS;
 	ev_run(crowd.loop, EVRUN_NOWAIT);
 	c = crowd_join();
@@ -300,9 +302,9 @@ main(void)
 	        cmocka_unit_test(zero_is_never),
 	        cmocka_unit_test(time_without_us_counts_a_tick_at_most),
 	        cmocka_unit_test(each_late_tick_counts_as_one),
-	        cmocka_unit_test(a_late_tick_makes_nobody_early),
+	        cmocka_unit_test(a_late_tick_closes_no_connection_early),
 	        cmocka_unit_test(slices_cover_everybody),
-	        cmocka_unit_test(it_sleeps_while_nobody_is_there),
+	        cmocka_unit_test(it_sleeps_without_connections),
 	        cmocka_unit_test(newcomers_do_not_put_it_off),
 	        cmocka_unit_test(newcomers_do_not_outrun_it),
 	        cmocka_unit_test(without_memory_there_is_none),

@@ -55,7 +55,7 @@ the_one_idle_longest_gives_way(void **state)
 }
 
 static void
-nobody_gives_way_early(void **state)
+no_connection_is_evicted_early(void **state)
 {
 	static const uint64_t timeouts[] = {100, 500, 60000};
 
@@ -162,7 +162,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(the_one_idle_longest_gives_way),
-	        cmocka_unit_test(nobody_gives_way_early),
+	        cmocka_unit_test(no_connection_is_evicted_early),
 	        cmocka_unit_test(who_is_blocked_does_not_give_way),
 	        cmocka_unit_test(who_has_changed_since_the_search_is_passed_over),
 	        cmocka_unit_test(who_has_moved_is_not_the_one_idle_longest),

@@ -47,6 +47,8 @@ test_a_target(void **state)
 	assert_string_equal(options.target.host, "::1");
 	assert_int_equal(options.target.port, 7);
 	assert_true(options.target.udp && options.target.ipv6 && !options.target.ipv4);
+	assert_int_equal(read_line("tool -4 ::1"), OPTIONS_READ);
+	assert_true(options.target.ipv4 && !options.target.ipv6);
 	assert_int_equal(read_line("tool ::1"), OPTIONS_READ);
 	assert_int_equal(options.target.port, 50007);
 }

@@ -291,6 +291,10 @@ a_reply_leaves_from_the_local_address(void **state)
 	assert_int_equal(v6.ipi6_ifindex, 0);
 	assert_int_equal(told_number(IPPROTO_IPV6, IPV6_TCLASS), 0xb8);
 	assert_null(told(IPPROTO_IP, IP_PKTINFO));
+
+	arrival.local = address("0:0:1::ffff:c000:201"); /* no IPv4 address */
+	answer(&arrival, PEER6, true);
+	assert_null(told(IPPROTO_IP, IP_PKTINFO));
 }
 
 static void
