@@ -141,7 +141,7 @@ enum option_outcome
 option_table_set(const struct option_setting *setting, void *options,
         struct option_settings *settings, char *problem, size_t size)
 {
-	const struct option_setting *recorded = record(settings, setting);
+	const struct option_setting *recorded = settings ? record(settings, setting) : setting;
 
 	if (recorded)
 		return apply(recorded, options, problem, size);

@@ -186,6 +186,20 @@ a_default_is_checked_too(void **state)
 }
 
 static void
+what_is_not_recorded_is_set(void **state)
+{
+	const struct option_setting setting = {
+	        .spec = option_table_find(&probe_table, "count"), .value = "5"};
+
+	(void)state;
+	assert_int_equal(TRY(), OPTIONS_READ);
+	assert_int_equal(option_table_set(&setting, &settings, NULL, problem, sizeof(problem)),
+	        OPTIONS_READ);
+	assert_int_equal(settings.count, 5);
+	assert_int_equal(given.count, 0);
+}
+
+static void
 what_the_system_lacks_is_no_wrong_option(void **state)
 {
 	(void)state;
@@ -215,6 +229,7 @@ main(void)
 	        cmocka_unit_test(problems_name_option_and_value),
 	        cmocka_unit_test(problems_are_cut_to_size),
 	        cmocka_unit_test(a_default_is_checked_too),
+	        cmocka_unit_test(what_is_not_recorded_is_set),
 	        cmocka_unit_test(what_the_system_lacks_is_no_wrong_option),
 	};
 
