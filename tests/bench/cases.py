@@ -107,7 +107,7 @@ def idle_connections(port, count):
 
 @contextlib.contextmanager
 def beside(wanted, command):
-    """A process that runs meanwhile, and ends on its own should nobody end it."""
+    """A process that runs meanwhile, and ends by itself after LOAD_DEADLINE at the latest."""
     if not wanted:
         yield
         return

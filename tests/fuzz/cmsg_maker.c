@@ -12,7 +12,7 @@ enum kind {
 	TOS,
 	TCLASS,
 	GRO,
-	TIMESTAMP, /* these are asked for by whoever had the socket before */
+	TIMESTAMP, /* an earlier owner of the socket may have asked for these */
 	TIMESTAMPING,
 	HOP_LIMIT,
 	HOP_OPTIONS,

@@ -1,5 +1,5 @@
-/* Any environment that a service manager, or somebody who pretends to be one, may leave: sockets
- * handed over (sd_listen_fds(3)), whom to tell (sd_notify(3)), the watchdog
+/* Any environment that a service manager, or a program that pretends to be one, may leave: sockets
+ * handed over (sd_listen_fds(3)), the socket for messages (sd_notify(3)), the watchdog
  * (sd_watchdog_enabled(3)). */
 #include "fuzz.h"
 
@@ -269,8 +269,8 @@ tell(void)
 	const struct stats stats = {0};
 	struct service_config config = {.stats = &stats, .on_idle = never};
 	const char *path = getenv("NOTIFY_SOCKET");
-	bool somebody = path && (path[0] == '/' || path[0] == '@') &&
-	                strlen(path) < sizeof(told.local.sun_path);
+	bool manager = path && (path[0] == '/' || path[0] == '@') &&
+	               strlen(path) < sizeof(told.local.sun_path);
 	struct service *service;
 
 	messages = 0;
@@ -280,7 +280,7 @@ tell(void)
 	EXPECT(service);
 	for (int turn = 0; turn < 2; turn++)
 		ev_run(config.loop, EVRUN_NOWAIT);
-	EXPECT(somebody ? messages > 0 && is_expected(path) : messages == 0);
+	EXPECT(manager ? messages > 0 && is_expected(path) : messages == 0);
 	service_stopping(service, 1000);
 	service_free(service);
 	ev_loop_destroy(config.loop);

@@ -1,5 +1,5 @@
-/* Anything that may be done to a pool, beside a model: who is lent, who came back last, and what
- * each item held. */
+/* Anything that may be done to a pool, beside a model: which items are lent, which came back last,
+ * and what each item held. */
 #include "fuzz.h"
 
 #include "echod/pool.h"

@@ -1,5 +1,5 @@
-/* Rings lent, filled, given back and cooled: nobody's bytes are touched while they are lent, and
- * what nobody needs goes back to the system. */
+/* Rings lent, filled, given back and cooled: bytes are not touched while they are lent, and
+ * what is not needed goes back to the system. */
 #include "fuzz.h"
 
 #include "echod/ring_pool.h"

@@ -1,6 +1,6 @@
 """Every small change of a source of C: what a tired programmer might have written instead.
 
-Works on tokens, not on the grammar. What comes out may not compile, or mean the same: whoever builds
+Works on tokens, not on the grammar. What comes out may not compile, or mean the same: the program that builds
 it finds that out.
 """
 

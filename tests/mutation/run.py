@@ -132,7 +132,7 @@ class Builder:
             return (Path(directory) / "object").read_bytes()
 
     def judge(self, changed: bytes, programs: list[Program]) -> str:
-        """Returns who noticed, or "" for nobody."""
+        """Returns the test that noticed, or ""."""
         with tempfile.TemporaryDirectory() as directory:
             Path(directory, "changed.o").write_bytes(changed)
             for program in programs:

@@ -78,7 +78,7 @@ uint64_t bucket_wait_ns(
 uint64_t anything(uint64_t least, uint64_t most);
 
 /*
- * A bucket, however it was left, for as long as somebody takes from it: any counts at any times
+ * A bucket, however it was left, for as long as tokens are taken from it: any counts at any times
  * that do not go backwards.
  */
 /*@ requires \valid(bucket) && \valid_read(rule) && \separated(bucket, rule);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The smallest echo server: blocking_server.py PORT
 
-One client, one read at a time, no loop around accept(): whoever comes second waits for ever. It is
+One client, one read at a time, no loop around accept(): the second client waits for ever. It is
 here to be compared with, and to talk to programs that must get along with its like.
 """
 import socket

@@ -1,4 +1,4 @@
-"""Sockets handed over by systemd, or by anybody who speaks its protocol (sd_listen_fds(3))."""
+"""Sockets handed over by systemd, or by any program that speaks its protocol (sd_listen_fds(3))."""
 import os
 import shutil
 import signal
@@ -113,7 +113,7 @@ class Several(unittest.TestCase):
                 self.assertEqual((numbers["udp_refused_source"], numbers["udp_refused_truncated"]), (1, 1))
 
     def test_a_drain_leaves_the_backlog_to_the_next_one(self):
-        """Nobody is reset: who is in is served by the first daemon, who waits by the next."""
+        """No connection is reset: the open ones are served by the first daemon, the pending ones by the next."""
         with stream(socket.AF_INET, ("127.0.0.1", 0)) as listener:
             listener.listen(1000)
             port = listener.getsockname()[1]
@@ -158,7 +158,7 @@ class Several(unittest.TestCase):
                     peer.close()
 
     def test_handed_over_connections_get_what_own_ones_get(self):
-        """Half-close, urgent bytes and limits do not depend on who opened the listener."""
+        """Half-close, urgent bytes and limits do not depend on which process opened the listener."""
         with stream(socket.AF_INET, ("127.0.0.1", 0)) as listener:
             with harness.Daemon("--max-connections=2", **handed([listener]), listens=1) as daemon:
                 port = listener.getsockname()[1]
@@ -259,7 +259,7 @@ class SystemdSocketActivate(unittest.TestCase):
                 "the socket")
             if process.poll() is None:
                 return process, port
-            process.stderr.close()  # somebody else took the port: another one
+            process.stderr.close()  # the port is taken: another one
         raise AssertionError("no free port")
 
     def finish(self, process):

@@ -1,5 +1,5 @@
 # ctest: root uncounted unfiltered
-"""echod-client against the daemon, against peers that lie, and against nobody."""
+"""echod-client against the daemon, against peers that lie, and without a peer."""
 import json
 import os
 import re

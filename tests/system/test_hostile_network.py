@@ -121,7 +121,7 @@ class Flood(unittest.TestCase):
         client.run("ip", "route", "add", "local", "198.51.0.0/16", "dev", "lo")
         strangers = (f"198.51.{number >> 8}.{number & 255}" for number in range(1 << 16))
         forger = network.Forger(client)
-        first = int(ipaddress.ip_address("198.18.0.0"))  # RFC 2544: nobody's
+        first = int(ipaddress.ip_address("198.18.0.0"))  # RFC 2544: for benchmarks
         with server.daemon("--idle-timeout=0", kind=Watched) as daemon:
             with connect_from(client, daemon.tcp, next(strangers)) as settled:
                 echo(settled, b"settled")

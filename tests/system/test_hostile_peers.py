@@ -40,7 +40,7 @@ class Hostile(unittest.TestCase):
                     if LONG:
                         time.sleep(max(0, start + 1 - time.monotonic()))
                 numbers = daemon.stats()
-                # not always all: a ring that somebody gives back goes to whoever moves next
+                # not always all: a ring that is given back goes to the connection that moves next
                 self.assertGreater(numbers["rings_lent"], 0)
                 self.assertGreater(numbers["tcp_without_ring"], 0)
                 # beside what the slow ones wait for, the bystanders' may be under way
@@ -129,7 +129,7 @@ class Resets(unittest.TestCase):
                         self.assertEqual(echo(newcomer, b"newcomer"), b"newcomer")
             numbers = daemon.wait_stats(lambda now: now["tcp_open"] == 0, "all to leave")
             served = 1 + self.COUNT // self.BATCH + bystanders.opened
-            # who is reset before the daemon accepts it is accepted nevertheless (accept(2), Linux)
+            # a connection reset before the daemon accepts it is accepted nevertheless (accept(2), Linux)
             self.assertEqual(numbers["tcp_accepted"], self.COUNT + served)
             self.assertEqual(numbers["tcp_accepted"],
                              sum(value for name, value in numbers.items() if name.startswith("tcp_closed")))

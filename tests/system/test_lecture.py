@@ -1,5 +1,5 @@
 # ctest: uncounted
-"""The lecture's exchange: what goes over the wire, and with whom else both ends get along."""
+"""The lecture's exchange: what goes over the wire, and which other programs both ends work with."""
 import os
 import re
 import select
@@ -105,7 +105,7 @@ class Capture:
 
     @staticmethod
     def ended(packets):
-        """Both have said FIN, and somebody has answered; or it was broken off."""
+        """Both have sent FIN, and one has answered; or it was broken off."""
         ends = [index for index, packet in enumerate(packets) if "F" in packet.split()[1]]
         return any("R" in packet.split()[1] for packet in packets) or (
             len(ends) == 2 and len(packets) > ends[1] + 1)
@@ -149,7 +149,7 @@ class OnTheWire(unittest.TestCase):
         self.assertIn(b"Hello, world", done.stdout)
 
     def exchange_by_nc(self):
-        """As somebody types: the end of the input comes after the answer."""
+        """As if typed: the end of the input comes after the answer."""
         with subprocess.Popen(["nc.openbsd", "-N", "127.0.0.1", "50007"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE) as nc:
             nc.stdin.write(b"Hello, world\n")

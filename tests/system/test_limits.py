@@ -1,4 +1,4 @@
-"""Limits: newcomers wait, nobody is turned away who could be served, and nothing spins."""
+"""Limits: pending connections wait, none is refused that could be served, and nothing spins."""
 import os
 import resource
 import shutil
@@ -27,7 +27,7 @@ def traced(scratch):
 
 class FileLimit(unittest.TestCase):
     def test_200_clients_at_a_limit_of_64_files(self):
-        """Everybody is served in the end; the system calls show that waiting costs nothing."""
+        """Every connection is served in the end; the system calls show that waiting costs nothing."""
         clients, data = 200, payload(10000)
 
         def limit():
@@ -49,7 +49,7 @@ class FileLimit(unittest.TestCase):
                 self.assertLess(len(daemon.lines.all), 100)
 
     def test_many_listeners_leave_the_connection_limit_true(self):
-        """More sockets than the soft limit allows; and when all are taken somebody gives way, as with few."""
+        """More sockets than the soft limit allows; and when all are taken a connection is evicted, as with few."""
         addresses = [f"--listen=127.0.0.{number}" for number in range(1, 41)]
 
         def limit():

@@ -85,7 +85,7 @@ class NeverReaders(unittest.TestCase):
             numbers = daemon.stats()
             self.assertGreater(numbers["tcp_without_ring"], 0)
             self.assertLessEqual(numbers["tcp_received_bytes"] - numbers["tcp_sent_bytes"], 4 * RING)
-            # who gets a ring back may use it
+            # a connection that gets a ring again may use it
             deep[0].close()
             self.check_service(daemon)
 

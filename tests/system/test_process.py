@@ -24,7 +24,7 @@ def setUpModule():
 
 class Stopped(unittest.TestCase):
     def test_who_came_or_sent_meanwhile_is_served(self):
-        """The timeouts are shorter than the pause, in which nobody could have been served."""
+        """The timeouts are shorter than the pause, in which no connection could have been served."""
         limit, pause = (30, 65) if LONG else (4, 6)
         options = (f"--idle-timeout={limit}s", f"--stall-timeout={limit}s", f"--idle-timeout-full={limit}s",
                    "--max-connections=40", "--log-connections")
@@ -45,7 +45,7 @@ class Stopped(unittest.TestCase):
                 peer.sendall(b"%04d" % number)
             for number in range(100):
                 asker.send(b"%04d" % number)
-            # who took nothing until now takes all that the kernel has for it
+            # a peer that took nothing until now takes all that the kernel has for it
             late.setblocking(False)
             taken = 0
             with contextlib.suppress(BlockingIOError):
@@ -74,14 +74,14 @@ class Stopped(unittest.TestCase):
 
 class Storms(unittest.TestCase):
     def rain(self, process, count, drops):
-        """A process that sends count signals, to this daemon alone: a pid may be somebody else's by then."""
+        """A process that sends count signals, to this daemon alone: a pid may be another process's by then."""
         program = "import signal, sys; process, count, *drops = map(int, sys.argv[1:])\n" \
                   "for number in range(count): signal.pidfd_send_signal(process, drops[number % len(drops)])"
         numbers = [str(int(number)) for number in (process, count, *drops)]
         return subprocess.Popen(["/usr/bin/python3", "-c", program, *numbers], pass_fds=[process])
 
     def weather(self, daemon, count):
-        """The storm, with stops in it; and all the while somebody is served."""
+        """The storm, with stops in it; and all the while connections are served."""
         process = os.pidfd_open(daemon.pid)
         self.addCleanup(os.close, process)
         storms = [self.rain(process, count, drops) for drops in

@@ -43,7 +43,7 @@ class Sources(unittest.TestCase):
             with connect(daemon.tcp, source="127.0.0.2") as other:
                 self.served(other)
             self.served(first)
-            # whoever leaves makes room for one more of the same source, and only one
+            # a connection that ends makes room for one more of the same source, and only one
             first.close()
             daemon.wait_stats(lambda now: now["tcp_open"] == 1, "the others to leave")
             with connect(daemon.tcp) as third:

@@ -1,5 +1,5 @@
 # ctest: refused
-"""The log never costs an echo: not when nobody reads it, not when it is full, not when it is gone."""
+"""The log never costs an echo: not when it is not read, not when it is full, not when it is gone."""
 import fcntl
 import os
 import re
@@ -36,7 +36,7 @@ class Stderr(unittest.TestCase):
         with harness.Daemon("--log-connections", stderr=writer) as daemon:
             os.close(writer)
             port = self.serve(daemon)
-            # as soon as somebody reads, the log goes on, and says what it has lost
+            # as soon as it is read, the log goes on, and says what it has lost
             log = harness.Lines(os.fdopen(reader, "rb"))
             daemon.lines = log
             log.wait("^LISTEN: ", 2)
@@ -75,7 +75,7 @@ class Stderr(unittest.TestCase):
                 self.serve(daemon)
 
     def test_a_file_at_its_size_limit(self):
-        """SIGXFSZ ends nobody."""
+        """SIGXFSZ ends nothing."""
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
@@ -85,7 +85,7 @@ class Stderr(unittest.TestCase):
             self.assertEqual(os.fstat(file.fileno()).st_size, 100)
 
     def test_a_reader_that_has_gone(self):
-        """SIGPIPE ends nobody."""
+        """SIGPIPE ends nothing."""
         reader, writer = os.pipe()
         with harness.Daemon("--log-connections", stderr=writer) as daemon:
             os.close(writer)

@@ -84,7 +84,7 @@ class Resets(unittest.TestCase):
                 reset(peer)
                 if number % 50 == 0:
                     self.assertEqual(echo(healthy, b"still here"), b"still here")
-            # accept(2) returns even who was reset before
+            # accept(2) returns even connections that were reset before
             daemon.wait_stats(lambda now: now["tcp_accepted"] == self.COUNT + 1 and now["tcp_open"] == 1,
                               "the storm to be over")
             self.assertEqual(echo(healthy, data[:10000]), data[:10000])

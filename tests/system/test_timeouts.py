@@ -1,4 +1,4 @@
-"""Who waits too long is let go, never too early, and nobody else is.
+"""A connection that waits too long is closed, never too early, and no other is.
 
 Only the lower bound of a time is ever judged. A peer that must survive is judged only by the gaps that
 this process itself has left, so that a machine that stands still for a while fails no test.

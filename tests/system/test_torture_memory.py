@@ -14,7 +14,7 @@ import torture
 SHIM = os.environ.get("ALLOC_COUNT_SHIM", "")
 ACCOUNT = "QqQQ"  # struct account
 NEVER, ALWAYS = 0, 2**64 - 1
-CROWD = 100  # peers at once, for whom libev's tables have to grow
+CROWD = 100  # peers at once, so that libev's tables have to grow
 OPTIONS = ("--listen=127.0.0.1", "--listen=[::1]", "--udp-allow-source-port=7", "--udp-refuse-source-port=99",
            "--udp-refuse-source-port=98", "--udp-rate-exempt=10.0.0.0/8", "--max-connections-per-source=1000",
            "--log-connections", "--drain-timeout=200ms")

@@ -98,7 +98,7 @@ class Paths(Accounts):
                     self.assertEqual(peer.recv(1 << 16), data[start:start + 1000])
 
     def test_a_full_send_buffer(self):
-        """Replies wait for neighbours who are absent; more than the buffer holds are dropped and counted."""
+        """Replies wait for neighbours that are absent; more than the buffer holds are dropped and counted."""
         for host in (self.server, self.client):
             host.run("ip", "link", "set", "wire", "mtu", "65535")
         self.server.set("net.ipv4.neigh.wire.unres_qlen_bytes", 1 << 20)

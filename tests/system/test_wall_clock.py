@@ -1,5 +1,5 @@
 # ctest: refused
-"""The wall clock jumps ten years ahead and back; nobody is let go early, nothing stands still."""
+"""The wall clock jumps ten years ahead and back; no connection is closed early, nothing stands still."""
 import mmap
 import os
 import re
@@ -63,11 +63,11 @@ class WallClock(unittest.TestCase):
 
                 for number, jump in enumerate(JUMPS):
                     self.jump(jump, serve)
-                    # the sweep has gone on: it let go of one who took nothing for half a second
+                    # the sweep has gone on: it closed one that took nothing for half a second
                     with connect(daemon.tcp, receive_buffer=4096) as stuck:
                         fill(stuck, 16 << 20)
                         daemon.lines.wait("reason=stalled$", number + 1)
-            others = [connect(daemon.tcp) for _ in range(19)]  # the room is full, and nobody gives way
+            others = [connect(daemon.tcp) for _ in range(19)]  # the table is full, and none is evicted
             self.assertEqual(echo(idle, b"after"), b"after")
             for peer in others:
                 self.assertEqual(echo(peer, b"x"), b"x")

@@ -2,7 +2,7 @@
 
 strace lists the calls that a day in the daemon's life makes (start, TCP, UDP, signals, drain), and then lets each
 of them fail: with each errno of its manual page, once or from then on for ever. Whatever fails, the
-daemon serves who comes afterwards, or says in one line what is wrong; it ends neither by a signal nor
+daemon serves the connections that come afterwards, or says in one line what is wrong; it ends neither by a signal nor
 never, and it makes no more calls than there is work.
 """
 import collections
@@ -59,7 +59,7 @@ ERRORS = {
 }
 # A call that is not in the table is tortured all the same.
 UNKNOWN = "EPERM ENOMEM ENOSYS"
-# What never comes for ever: to try again is what the page asks for, or it tells of one newcomer, who has gone.
+# What never comes for ever: to try again is what the page asks for, or it tells of one pending connection, which has gone.
 PASSING = {"EINTR", "EAGAIN", "ECONNABORTED", "EPROTO", "EOPNOTSUPP", "ENETDOWN", "EHOSTUNREACH", "ETIMEDOUT",
            "ECONNREFUSED"}
 IN_A_ROW = 9
@@ -119,7 +119,7 @@ class Start:
 
 
 class Life:
-    """One life of the daemon, from start to end, and its clients. patient: whoever is not served tries on, although
+    """One life of the daemon, from start to end, and its clients. patient: a client that is not served tries on, although
     the daemon may have said why it does not serve."""
 
     def __init__(self, start, wrapper=(), patient=True, crowd=3):
@@ -148,7 +148,7 @@ class Life:
             self.process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(QUIET)
-        # who comes after all that
+        # connections after all that
         self._exchange("tcp", b"still there?")
         self._exchange("udp", b"still there?")
         with contextlib.suppress(OSError), self._connect("tcp") as peer:
@@ -239,7 +239,7 @@ class Life:
             if attempt >= ATTEMPTS and self._hopeless():
                 return
             if time.monotonic() > deadline:
-                self.wrong.append(f"{kind}: nobody is served, and nothing says why")
+                self.wrong.append(f"{kind}: no connection is served, and nothing says why")
                 raise Gone
             time.sleep(0.01)
 

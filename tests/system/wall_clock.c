@@ -1,5 +1,5 @@
 /*
- * Sets the wall clock of the program that it is preloaded into (LD_PRELOAD), and of nobody else.
+ * Sets the wall clock of the program that it is preloaded into (LD_PRELOAD), and of no other.
  * The file named by WALL_CLOCK holds two 64-bit numbers: the seconds by which the clock is wrong,
  * which a test sets while the program runs, and how often the program has looked at it, which the
  * test reads.

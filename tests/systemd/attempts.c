@@ -1,6 +1,6 @@
 /*
- * What somebody who has taken over the daemon would try next. Run inside the cage, it writes a line
- * for each attempt, "refused NAME: why" or "succeeded NAME", and at the end "done N attempts".
+ * What an attacker who has taken over the daemon would try next. Run inside the cage, it writes a
+ * line for each attempt, "refused NAME: why" or "succeeded NAME", and at the end "done N attempts".
  *
  * An attempt is refused when it ends with one of the errors that say so; any other end, even EINVAL
  * or EFAULT, means that it got through to the kernel's code and counts as a success. What every
@@ -115,7 +115,7 @@ static const struct call calls[] = {
         {"clone", SYS_clone, {SIGCHLD, 0, 0, 0, 0}},
         {"clone3", SYS_clone3, {ZEROS, 64}},
         {"kill init", SYS_kill, {1, 0}},
-        {"kill everybody", SYS_kill, {-1, 0}},
+        {"kill all processes", SYS_kill, {-1, 0}},
         {"kill the parent's group", SYS_kill, {0, 0}},
         {"pidfd_open", SYS_pidfd_open, {1, 0}},
         {"ptrace", SYS_ptrace, {PTRACE_TRACEME, 0, 0, 0}},
@@ -219,7 +219,7 @@ make_code(void)
 	report("mprotect to executable", mprotect(page, 4096, PROT_READ | PROT_EXEC));
 }
 
-/* A datagram needs no connection: who can be reached? */
+/* A datagram needs no connection: what can be reached? */
 static void
 speak_to(const char *name, const char *path)
 {

@@ -1,5 +1,5 @@
 # ctest: container root
-"""The cage of echod.service: what somebody who has taken over the daemon can still do in it."""
+"""The cage of echod.service: what an attacker who has taken over the daemon can still do in it."""
 import os
 import unittest
 

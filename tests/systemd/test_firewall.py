@@ -12,7 +12,7 @@ from peers import ask, connect, datagram_peer, echo
 
 PORT, OTHER_PORT = 50007, 50008
 HERE, THERE = "192.0.2.1", "192.0.2.2"
-SILENCE = 0.5  # seconds without an answer that make a port closed; who is open gets all the time it wants
+SILENCE = 0.5  # seconds without an answer that make a port closed; an open port gets all the time it wants
 DROPPING = "table inet filter { chain input { type filter hook input priority filter; policy drop; }; }"
 
 machine = None

@@ -249,7 +249,7 @@ class Service(unittest.TestCase):
         self.assertEqual(machine.show("echod.service", "NRestarts"), "0")
         reason = "echod.conf:1: idle-timeout = soon: must be"
         self.assertIn(reason, machine.run("systemctl", "status", "echod.service", check=False).stdout)
-        # somebody who waits on the socket starts it again and again, but not for long
+        # a client that waits on the socket starts it again and again, but not for long
         self.drop_in("echod.service", "[Unit]", "StartLimitIntervalSec=1h", "StartLimitBurst=10")
         with peer():
             self.wait_active("echod.socket", "failed")

@@ -72,12 +72,12 @@ enum option_outcome {
  * OPTIONS_READ, *operands is the index in argv (reordered by getopt) of the first argument that is
  * no option. On OPTIONS_WRONG and OPTIONS_FAILED, problem holds one line that names the option and
  * the value, cut to size bytes: "--port=99999: must be a whole number from 0 to 65535". Free the
- * settings whatever the outcome.
+ * settings, where they are not NULL, whatever the outcome.
  */
 enum option_outcome option_table_read(const struct option_table *table, int argc, char **argv,
         void *options, struct option_settings *settings, int *operands, char *problem, size_t size);
 
-/* Sets and records one option; as option_table_read(). */
+/* Sets one option and records it, where settings is not NULL; as option_table_read(). */
 enum option_outcome option_table_set(const struct option_setting *setting, void *options,
         struct option_settings *settings, char *problem, size_t size);
 

@@ -1,6 +1,7 @@
 /*
- * The floor of the batch way: epoll says who is ready, and what all of them have sent is received
- * in one io_uring submission and sent back in a second. Otherwise as bare as floor.c.
+ * The floor of the batch way: epoll says which connections are ready, and what all of them have
+ * sent is received in one io_uring submission and sent back in a second. Otherwise as bare as
+ * floor.c.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,6 +1,6 @@
 /*
- * The floor: the barest epoll loop that echoes correctly. One buffer for everybody; what the kernel
- * does not take is copied aside until it does. No limits, no timeouts, no counters.
+ * The floor: the barest epoll loop that echoes correctly. One buffer for all connections; what the
+ * kernel does not take is copied aside until it does. No limits, no timeouts, no counters.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
