@@ -19,6 +19,8 @@ set(FOR_INSTANCE "")
 set(AFFINITY "")
 set(REUSE_PORT "")
 set(CONFLICTS "")
+set(STOP_SERVICE "")
+set(PART_OF "echod.socket echod-udp.socket")
 foreach(unit IN ITEMS echod.service echod.socket echod-udp.socket echod-stats.socket)
 	configure_file(${SOURCES}/${unit}.in ${UNITS}/${unit} @ONLY)
 endforeach()
@@ -36,6 +38,11 @@ CPUAffinity=%i
 ")
 set(REUSE_PORT "# the kernel spreads peers over the instances, by address and port
 ReusePort=yes
+")
+# With PartOf= the service would stop first, and systemd reset what waits at a socket that is about to be closed.
+set(PART_OF echod-udp@%i.socket)
+set(STOP_SERVICE "# The service goes last: as the socket closes, what waits there moves to the other instances.
+ExecStopPost=systemctl stop echod@%i.service
 ")
 foreach(unit IN ITEMS echod.service echod.socket echod-udp.socket echod-stats.socket)
 	string(REPLACE . @. template ${unit})

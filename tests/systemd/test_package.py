@@ -131,8 +131,8 @@ class Package(unittest.TestCase):
 
     def test_instances_leave_nothing_either(self):
         self.install()
-        machine.run("systemctl", "disable", "--now", "echod.socket")
-        machine.run("systemctl", "enable", "--now", "echod@0.socket", "echod-udp@0.socket")
+        machine.run("systemctl", "enable", "echod-udp.socket")
+        machine.run("echod-instances", "1")
         with connect(PORT) as peer:
             self.assertEqual(echo(peer, b"x"), b"x")
         self.purged()

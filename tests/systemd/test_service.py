@@ -321,28 +321,6 @@ class Service(unittest.TestCase):
             denied.settimeout(1)
             denied.connect(("127.0.0.1", PORT))
 
-    def test_instances_share_the_port_a_core_each(self):
-        cores = sorted(os.sched_getaffinity(0))
-        harness.require(len(cores) > 1, "one core only")
-        names = [f"echod{middle}@{core}.socket" for core in cores[:2] for middle in ("", "-udp")]
-        machine.run("systemctl", "start", *names)
-        self.assertEqual(machine.active("echod.socket"), "inactive")
-        services = [f"echod@{core}.service" for core in cores[:2]]
-
-        def all_started():
-            one_echo(socket.SOCK_STREAM)
-            one_echo(socket.SOCK_DGRAM)
-            return all(machine.active(service) == "active" for service in services)
-
-        harness.wait_until(all_started, "both instances to have been reached")
-        for core, service in zip(cores, services):
-            self.assertEqual(os.sched_getaffinity(Process(service).pid), {core})
-        for unit in names[:2]:  # one instance gone, the other has all
-            machine.run("systemctl", "stop", unit)
-        for _ in range(20):
-            one_echo(socket.SOCK_STREAM)
-            one_echo(socket.SOCK_DGRAM)
-
 
 if __name__ == "__main__":
     harness.main()
