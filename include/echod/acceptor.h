@@ -8,9 +8,10 @@
 #ifndef ECHOD_ACCEPTOR_H
 #define ECHOD_ACCEPTOR_H
 
+#include "echod/bucket.h"
 #include "echod/connection.h"
 #include "echod/gate.h"
-#include "echod/listener.h"
+#include "echod/listeners.h"
 #include "echod/stats.h"
 #include "echod/sweep.h"
 
@@ -31,13 +32,18 @@ struct acceptor_config {
 struct acceptor *acceptor_new(const struct acceptor_config *config, struct listeners *listeners);
 void acceptor_free(struct acceptor *acceptor);
 
+/* The bucket of --accept-rate, to be saved and restored. */
+struct bucket *acceptor_bucket(struct acceptor *acceptor);
+
+/* Accepts what waits on a listener, as long as slots are free and accepting does not fail. */
+void acceptor_empty(struct acceptor *acceptor, const struct listener *listener);
+
 /* A slot is free, or a connection has become evictable. */
 void acceptor_on_room(struct acceptor *acceptor);
 
 /*
- * Closes the gate for good: accepts what waits on our own listeners, as long as slots are free and
- * accepting does not fail, then closes these listeners, which resets the rest. Sockets that were
- * handed over stay with systemd, and so do the connections that wait on them.
+ * Closes the gate for good: empties our own listeners and closes them, which resets the rest.
+ * Sockets that were handed over stay with systemd, and so do the connections that wait on them.
  */
 void acceptor_drain(struct acceptor *acceptor);
 

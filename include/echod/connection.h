@@ -9,6 +9,7 @@
 #include "echod/common/address.h"
 #include "echod/delivery.h"
 #include "echod/echo.h"
+#include "echod/handover.h"
 #include "echod/pool.h"
 #include "echod/source_limit.h"
 #include "echod/stats.h"
@@ -23,19 +24,41 @@ enum close_reason {
 #undef CLOSE_REASON
 };
 
-struct connections;
-
 /* What all connections share. */
 struct connections_config {
-	struct ev_loop *loop;  /* its ev_userdata becomes the connections */
-	uint32_t limit;        /* connections at once */
-	size_t ring_size;      /* bytes, as in echo.h */
-	size_t ring_memory;    /* bytes */
-	bool log_exits;        /* one EXIT line a connection */
-	uint64_t source_limit; /* connections a source may have at once; 0: any number */
+	struct ev_loop *loop;            /* its ev_userdata becomes the connections */
+	uint32_t limit;                  /* connections at once */
+	size_t ring_size;                /* bytes, as in echo.h */
+	size_t ring_memory;              /* bytes */
+	bool log_exits;                  /* one EXIT line a connection */
+	uint64_t source_limit;           /* connections a source may have at once; 0: any number */
+	const struct handover *handover; /* to be restored, and so more than the limits; or NULL */
 	struct stats *stats;
 	void (*on_closed)(void *owner); /* a connection has ended and its slot is free */
 	void *owner;
+};
+
+/* What only some options need; the table of these is mapped only then. */
+struct detail {
+	uint64_t opened_ns;
+	uint32_t source; /* its place in the sources */
+	union {          /* most of a struct address would be room for UNIX paths */
+		struct sockaddr any;
+		struct sockaddr_in in4;
+		struct sockaddr_in6 in6;
+	} peer;
+};
+
+struct connections {
+	struct connections_config config;
+	struct pool slots; /* of struct connection */
+	struct echo echo;
+	uint32_t capacity;            /* slots: the limit, or what a reload hands over */
+	struct source_limit *sources; /* NULL without a limit for each source */
+	struct detail *details;       /* by slot; NULL when not needed */
+	struct delivery *deliveries;  /* by slot */
+	uint32_t *lingering;          /* the slots of connections that linger, in no order */
+	uint32_t n_lingering;
 };
 
 /* Returns NULL and sets errno (mmap(2), getentropy(3)). Freeing closes what is open (CLOSE_DRAIN).
@@ -49,6 +72,16 @@ void connections_free(struct connections *connections);
  * -ENOBUFS when all slots are taken, and peer_fd is still the caller's.
  */
 int connection_open(struct connections *connections, int peer_fd, const struct address *peer);
+
+/*
+ * The parts of connection_open(), for connections that a reload restores: takes a slot, of which
+ * one is free (opened_ns: CLOCK_MONOTONIC, 0 for now), adds it to those that linger, and waits for
+ * what the connection has to wait for.
+ */
+struct connection *connection_take_slot(struct connections *connections, const struct address *peer,
+        uint32_t source, uint64_t opened_ns);
+void connection_linger(struct connections *connections, struct connection *connection);
+void connection_wait(struct connections *connections, struct connection *connection, int peer_fd);
 
 /*
  * Ends a connection now. Bytes not yet sent back or not acknowledged by the peer are lost then, and
@@ -72,6 +105,8 @@ uint32_t connections_lingering(const struct connections *connections);
 struct connection *connections_lingering_at(struct connections *connections, uint32_t position);
 
 bool connections_full(const struct connections *connections);
+/* Whether more are open than the limit allows: after a reload. */
+bool connections_overfull(const struct connections *connections);
 uint32_t connections_open_now(const struct connections *connections);
 size_t connections_rings_lent(const struct connections *connections);
 

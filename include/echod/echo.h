@@ -55,11 +55,11 @@ enum {
 
 /*
  * Maps rings of ring_size bytes (1 to 2^31, rounded up to whole pages), as many as fit into
- * ring_memory bytes, which may be none. Returns 0 or a negative errno (mmap(2)). Call echo_free()
- * whatever the outcome.
+ * ring_memory bytes, which may be none, and so many are reserved for echo_restore(). Returns 0 or a
+ * negative errno (mmap(2)). Call echo_free() whatever the outcome.
  */
 int echo_init(struct echo *echo, struct ev_loop *loop, struct stats *stats, size_t ring_size,
-        size_t ring_memory);
+        size_t ring_memory, uint32_t reserved);
 void echo_free(struct echo *echo);
 
 /*
@@ -71,6 +71,9 @@ int echo_on_ready(struct echo *echo, struct connection *connection, int events);
 
 /* The events that a connection waits for (EV_READ, EV_WRITE): derived, never stored. */
 int echo_interest(const struct connection *connection);
+
+/* Lends a reserved ring with these bytes in it, at least one and no more than it holds. */
+void echo_restore(struct echo *echo, struct connection *connection, const void *bytes, size_t size);
 
 /* Bytes in the connection's ring; what waits in the kernel is not counted. */
 size_t echo_held(const struct connection *connection);

@@ -15,7 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 enum {
 	HANDOVER_VERSION = 1,
@@ -38,22 +37,25 @@ struct handover_daemon {
 	uint64_t begun_ns;          /* when the reload began */
 	uint64_t keepalive_ms;      /* the option, as the open connections have it */
 	uint64_t accept_full_at_ns; /* the bucket of --accept-rate */
+	uint32_t ticks;             /* what active_at and waiting_since are measured in */
+	uint32_t other_files;       /* descriptors beside listeners and connections */
 };
 
 struct handover_listener {
 	int32_t listen_fd;
-	uint32_t flags; /* of HANDOVER_HANDED_OVER, HANDOVER_DUAL_STACK */
+	uint32_t flags; /* of HANDOVER_HANDED_OVER, HANDOVER_DUAL_STACK, HANDOVER_FOR_STATS */
 	uint32_t drops; /* as in struct listener */
 	struct sockaddr_in6 wanted;
 };
 
 struct handover_connection {
 	int32_t peer_fd;
-	uint32_t flags; /* of HANDOVER_FINISHED, HANDOVER_BLOCKED */
+	uint32_t flags; /* of HANDOVER_FINISHED (and without bytes: it lingers), HANDOVER_BLOCKED */
 	uint64_t sent;
-	uint64_t opened_ns;       /* 0: not known */
-	struct sockaddr_in6 peer; /* AF_UNSPEC: not known */
-	uint32_t quiet;           /* tenths of a second since bytes last moved */
+	uint64_t opened_ns;            /* 0: not known */
+	struct sockaddr_in6 peer;      /* AF_UNSPEC: not known */
+	uint32_t active_at;            /* as in struct connection */
+	uint32_t acked, waiting_since; /* as in struct delivery */
 };
 
 struct handover_tokens {
@@ -63,8 +65,15 @@ struct handover_tokens {
 enum {
 	HANDOVER_HANDED_OVER = 1 << 0,
 	HANDOVER_DUAL_STACK = 1 << 1,
+	HANDOVER_FOR_STATS = 1 << 2,
 	HANDOVER_FINISHED = 1 << 0,
 	HANDOVER_BLOCKED = 1 << 1,
+};
+
+/* Bytes that are a part of a tail. */
+struct handover_span {
+	const void *bytes;
+	size_t size;
 };
 
 /* Errors are kept: what follows is not written, and handover_end() returns the first. */
@@ -94,6 +103,9 @@ struct handover {
 	unsigned char *bytes; /* a mapping, owned; NULL: there is none */
 	size_t size;
 	uint32_t connections; /* how many it holds */
+	uint32_t rings;       /* how many of them have bytes */
+	uint32_t ring_bytes;  /* the most that one of them has */
+	bool refused;         /* the options that were to come in force with it */
 };
 
 /*
@@ -108,7 +120,7 @@ void handover_begin(struct handover_writer *writer, int state_fd);
 /* The tail is what the n_spans spans hold. record: the fixed part of this kind, NULL if there is
  * none. */
 void handover_write(struct handover_writer *writer, enum handover_kind kind, const void *record,
-        const struct iovec *spans, size_t n_spans);
+        const struct handover_span *spans, size_t n_spans);
 
 /* Writes the last record and what is still in the buffer. Returns 0 or a negative errno. */
 int handover_end(struct handover_writer *writer);

@@ -1,6 +1,7 @@
 /*
- * Listening sockets: opened here or handed over by systemd, and then all the same: checked,
- * non-blocking, and tuned so that accepted connections inherit what they need.
+ * A listening socket: opened here, handed over by systemd or kept over a reload, and then all the
+ * same: checked, non-blocking, and tuned so that accepted connections inherit what they need. It
+ * stays open in the program that a reload executes.
  */
 #ifndef ECHOD_LISTENER_H
 #define ECHOD_LISTENER_H
@@ -9,40 +10,39 @@
 #include "echod/options.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 /* Bytes that the buffers of datagram sockets are to have, if the system permits. */
 #define LISTENER_DATAGRAM_BUFFER (4 * 1024 * 1024)
-
-/* The socket of this name ($LISTEN_FDNAMES; systemd.socket(5), FileDescriptorName=) shows the
- * counters and echoes nothing. */
-#define LISTENER_STATS_NAME "echod-stats.socket"
 
 struct listener {
 	int listen_fd; /* owned; -1 once closed */
 	int type;      /* SOCK_STREAM or SOCK_DGRAM */
 	bool handed_over;
+	bool for_stats;         /* shows the counters and echoes nothing */
+	bool dual_stack;        /* IPv6 and IPv4 */
+	uint32_t drops;         /* datagrams that the kernel has dropped, when last asked; wraps */
+	struct address wanted;  /* what it is for; port 0 if any would do */
 	struct address address; /* bound to */
 };
 
-struct listeners {
-	struct listener *all; /* owned */
-	size_t count;
-	struct listener stats; /* handed over to show the counters, if its handed_over says so */
-};
-
 /*
- * Takes the sockets that systemd handed over (sd_listen_fds(3)), or else opens what the options
- * say: for every address one socket for TCP and one for UDP; without addresses one dual-stack
- * socket for each, or an IPv4 one where the host has no IPv6.
- * Returns 0, or a negative errno (-EACCES: no privilege for the port; -EUSERS: options contradict
- * the sockets handed over, or the lack of them), and then problem says in words what was tried.
- * Call listeners_close() whatever the outcome.
+ * Opens the socket that type, wanted and dual_stack of a listener say, or one at a path that shows
+ * the counters to every user; a socket file there that nothing listens on is replaced. Returns 0;
+ * or a negative errno, and nothing is open.
  */
-int listeners_open(
-        struct listeners *listeners, const struct options *options, char *problem, size_t size);
+int listener_open(struct listener *listener, const struct options *options);
+int listener_open_stats(struct listener *listener, const char *path);
 
-void listeners_close(struct listeners *listeners);
+/* Checks a socket that is open and makes it ours to use. Returns 0 or a negative errno. */
+int listener_adopt(struct listener *listener, const struct options *options);
+
+/* A negative errno of the functions above in words. */
+const char *listener_explain(int error);
+
+/* Closes it; our own for the counters also loses its file. */
 void listener_close(struct listener *listener);
+
+/* For a listener, whose connections inherit it, or for a connection. */
+void listener_set_keepalive(int fd, uint64_t keepalive_ms);
 
 #endif

@@ -58,6 +58,7 @@ struct options {
 
 	const char *config; /* the configuration file, NULL for none */
 	bool check;
+	uint64_t signal_reload; /* the process to be sent SIGHUP; 0: none */
 
 	struct option_settings settings; /* what was given, and where */
 };

@@ -4,7 +4,8 @@
 #ifndef ECHOD_SERVER_H
 #define ECHOD_SERVER_H
 
-#include "echod/listener.h"
+#include "echod/handover.h"
+#include "echod/listeners.h"
 #include "echod/options.h"
 
 #include <stdbool.h>
@@ -14,18 +15,19 @@ struct server;
 
 /*
  * Puts everything in place to serve the listeners, which stay the caller's; nothing is accepted
- * before server_run(). limit is how many connections may be open at once.
- * Returns NULL when that fails; a line in the log says what did.
+ * before server_run(). limit is how many connections may be open at once. What a handover
+ * with bytes holds goes on, whatever the limit.
+ * Returns NULL when that fails, and nothing of the handover is touched; a line in the log says what
+ * did.
  */
-struct server *server_new(
-        const struct options *options, struct listeners *listeners, uint32_t limit);
+struct server *server_new(const struct options *options, struct listeners *listeners,
+        uint32_t limit, const struct handover *handover);
 void server_free(struct server *server);
 
 /*
  * Serves until SIGTERM or SIGINT and for the drain delay, and then until the last connection has
  * ended or the drain timeout has passed; a second signal ends it at once. SIGUSR1 logs the
- * counters; SIGHUP says that there is nothing to reload. Returns false when it had to give up; a
- * line in the log says why.
+ * counters, SIGHUP reloads. Returns false when it had to give up; a line in the log says why.
  */
 bool server_run(struct server *server);
 

@@ -25,6 +25,10 @@ void source_limit_free(struct source_limit *sources);
  * connection's end. Returns 0, or -EDQUOT when the source has its limit (nothing is counted then).
  */
 int source_limit_connect(struct source_limit *sources, const struct address *peer, uint32_t *place);
+
+/* Counts a connection of before a reload, whatever the limit, and returns its place. */
+uint32_t source_limit_restore(struct source_limit *sources, const struct address *peer);
+
 void source_limit_disconnect(struct source_limit *sources, uint32_t place);
 
 #endif

@@ -7,6 +7,7 @@
 #define ECHOD_SOURCE_TOKENS_H
 
 #include "echod/common/prefix.h"
+#include "echod/handover.h"
 #include "echod/train.h"
 
 #include <stddef.h>
@@ -30,5 +31,11 @@ void source_tokens_free(struct source_tokens *tokens);
  */
 uint32_t source_tokens_take(struct source_tokens *tokens, const struct in6_addr *source,
         const struct train *train, uint64_t now_ns);
+
+/* Writes what has been spent to the state, and takes it back from a record of kind
+ * HANDOVER_TOKENS. */
+void source_tokens_save(const struct source_tokens *tokens, struct handover_writer *writer);
+void source_tokens_restore(
+        struct source_tokens *tokens, const struct handover_record *record, uint64_t now_ns);
 
 #endif

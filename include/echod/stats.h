@@ -87,6 +87,9 @@
 	X(files_limit, "echod_open_files_limit", "gauge", "", "Files that may be open at once")    \
 	X(start_time_s, "echod_start_time_seconds", "gauge", "",                                   \
 	        "When the daemon started, in seconds since 1970")                                  \
+	X(reloads, "echod_reloads_total", "counter", "", "Reloads that have succeeded")            \
+	X(last_reload_successful, "echod_last_reload_successful", "gauge", "",                     \
+	        "0 if the last reload failed, and what was before goes on")                        \
 	X(stopping, "echod_stopping", "gauge", "",                                                 \
 	        "1 from the signal to stop on: send no more connections here")                     \
 	X(log_lost, "echod_log_lines_lost_total", "counter", "",                                   \
@@ -102,6 +105,9 @@ struct stats {
  * does not fit; STATS_TEXT_SIZE holds every value. Returns text. */
 char *stats_format(const struct stats *stats, char *text, size_t size);
 #define STATS_TEXT_SIZE 2048
+
+/* Reads what stats_format() of this version or an earlier one has written. */
+void stats_parse(struct stats *stats, const char *text, size_t length);
 
 /* Writes the line for people: "412 connections, 1.3 GB echoed, 20 datagrams refused". Ends with NUL
  * and cuts what does not fit; STATS_SUMMARY_SIZE holds any. Returns text. */

@@ -14,21 +14,14 @@ struct stats_socket;
 
 struct stats_socket_config {
 	struct ev_loop *loop;
-	int listen_fd;    /* handed over, and the caller's; -1: none */
-	const char *path; /* where to listen without one; lives longer than the stats socket */
+	int listen_fd; /* the caller's */
 	const struct stats *stats;
 	void (*on_read)(void *owner); /* the counters are about to be shown */
 	void *owner;
 };
 
-/*
- * Starts to serve. A socket file at the path that nothing listens on is replaced; every user may
- * connect to the new one.
- * Returns NULL and sets errno: ENOMEM, or what socket(2), bind(2) and listen(2) say.
- */
+/* Starts to serve. Returns NULL and sets errno (ENOMEM). */
 struct stats_socket *stats_socket_new(const struct stats_socket_config *config);
-
-/* Removes the file, too, unless the socket was handed over. */
 void stats_socket_free(struct stats_socket *stats_socket);
 
 #endif

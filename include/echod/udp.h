@@ -7,8 +7,9 @@
 #ifndef ECHOD_UDP_H
 #define ECHOD_UDP_H
 
-#include "echod/listener.h"
+#include "echod/listeners.h"
 #include "echod/options.h"
+#include "echod/source_tokens.h"
 #include "echod/stats.h"
 
 #include <ev.h>
@@ -26,5 +27,8 @@ void udp_free(struct udp *udp);
 
 /* Brings up to date what only the kernel counts: kernel_drops. */
 void udp_update_stats(struct udp *udp);
+
+/* What its sources have spent, to be saved and restored. */
+struct source_tokens *udp_tokens(struct udp *udp);
 
 #endif

@@ -1,6 +1,5 @@
 #include "echod/acceptor.h"
 
-#include "echod/bucket.h"
 #include "echod/common/clock.h"
 #include "echod/log.h"
 
@@ -130,7 +129,8 @@ static bool
 accept_connection(struct acceptor *acceptor, int listen_fd)
 {
 	struct address peer = {.length = sizeof(peer.storage)};
-	int peer_fd = accept4(listen_fd, &peer.any, &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	/* without SOCK_CLOEXEC: a reload takes it along */
+	int peer_fd = accept4(listen_fd, &peer.any, &peer.length, SOCK_NONBLOCK);
 	int error;
 
 	if (peer_fd < 0)
@@ -170,8 +170,11 @@ may_accept(struct acceptor *acceptor, bool pending)
 		return true;
 	if (!pending)
 		return false;
-	if (sweep_can_free_slot(acceptor->config.sweep))
-		return true;
+	while (sweep_can_free_slot(acceptor->config.sweep)) {
+		if (!connections_overfull(acceptor->config.connections))
+			return true;
+		sweep_free_slot(acceptor->config.sweep);
+	}
 	gate_close(&acceptor->gate, GATE_FULL);
 	return false;
 }
@@ -214,7 +217,7 @@ acceptor_new(const struct acceptor_config *config, struct listeners *listeners)
 	for (size_t i = 0; i < listeners->count; i++) {
 		struct acceptor_listener *own = &acceptor->listeners[acceptor->n_listeners];
 
-		if (listeners->all[i].type != SOCK_STREAM)
+		if (listeners->all[i].type != SOCK_STREAM || listeners->all[i].for_stats)
 			continue;
 		acceptor->n_listeners++;
 		own->listener = &listeners->all[i];
@@ -236,6 +239,21 @@ acceptor_free(struct acceptor *acceptor)
 	free(acceptor);
 }
 
+struct bucket *
+acceptor_bucket(struct acceptor *acceptor)
+{
+	return &acceptor->bucket;
+}
+
+void
+acceptor_empty(struct acceptor *acceptor, const struct listener *listener)
+{
+	for (int n = 0; n < MAX_BACKLOG; n++)
+		if (connections_full(acceptor->config.connections) ||
+		        !accept_connection(acceptor, listener->listen_fd))
+			break;
+}
+
 void
 acceptor_drain(struct acceptor *acceptor)
 {
@@ -244,10 +262,8 @@ acceptor_drain(struct acceptor *acceptor)
 		struct listener *listener = acceptor->listeners[i].listener;
 
 		/* Closing a listener resets the connections that wait on it. */
-		for (int n = 0; !listener->handed_over && n < MAX_BACKLOG; n++)
-			if (connections_full(acceptor->config.connections) ||
-			        !accept_connection(acceptor, listener->listen_fd))
-				break;
+		if (!listener->handed_over)
+			acceptor_empty(acceptor, listener);
 		listener_close(listener);
 	}
 }

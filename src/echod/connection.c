@@ -5,36 +5,19 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* What only some options need; the table of these is mapped only then. */
-struct detail {
-	uint64_t opened_ns;
-	uint32_t source; /* its place in the sources */
-	union {          /* most of a struct address would be room for UNIX paths */
-		struct sockaddr any;
-		struct sockaddr_in in4;
-		struct sockaddr_in6 in6;
-	} peer;
-};
 
 /* What a connection may take, and what more some options cost: docs/architecture.md, "Memory". */
 static_assert(sizeof(struct connection) + sizeof(struct delivery) + sizeof(uint32_t) == 76, "");
 static_assert(sizeof(struct detail) == 40, "");
 
-struct connections {
-	struct connections_config config;
-	struct pool slots; /* of struct connection */
-	struct echo echo;
-	struct source_limit *sources; /* NULL without a limit for each source */
-	struct detail *details;       /* by slot; NULL when not needed */
-	struct delivery *deliveries;  /* by slot */
-	uint32_t *lingering;          /* the slots of connections that linger, in no order */
-	uint32_t n_lingering;
-};
+static size_t
+larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
 
 /* Returns 0 or a negative errno. */
 static int
@@ -42,35 +25,39 @@ map_tables(struct connections *all)
 {
 	const struct connections_config *config = &all->config;
 
-	all->deliveries = pool_map(config->limit * sizeof(*all->deliveries));
-	all->lingering = pool_map(config->limit * sizeof(*all->lingering));
+	all->deliveries = pool_map(all->capacity * sizeof(*all->deliveries));
+	all->lingering = pool_map(all->capacity * sizeof(*all->lingering));
 	if (!all->deliveries || !all->lingering)
 		return -errno;
 	if (config->source_limit > 0) {
 		/* one more: a source is checked before the table is found full */
-		all->sources = source_limit_new(config->limit + 1, config->source_limit);
+		all->sources = source_limit_new(all->capacity + 1, config->source_limit);
 		if (!all->sources)
 			return -errno;
 	}
 	if (config->source_limit == 0 && !config->log_exits)
 		return 0;
-	all->details = pool_map(config->limit * sizeof(struct detail));
+	all->details = pool_map(all->capacity * sizeof(struct detail));
 	return all->details ? 0 : -errno;
 }
 
 struct connections *
 connections_new(const struct connections_config *config)
 {
+	static const struct handover none;
+	const struct handover *restored = config->handover ? config->handover : &none;
 	struct connections *all = calloc(1, sizeof(*all));
 	int error;
 
 	if (!all)
 		return NULL;
 	all->config = *config;
-	error = echo_init(
-	        &all->echo, config->loop, config->stats, config->ring_size, config->ring_memory);
+	all->capacity = (uint32_t)larger(config->limit, restored->connections);
+	error = echo_init(&all->echo, config->loop, config->stats,
+	        larger(config->ring_size, restored->ring_bytes), config->ring_memory,
+	        restored->rings);
 	if (!error)
-		error = pool_init(&all->slots, config->limit, sizeof(struct connection));
+		error = pool_init(&all->slots, all->capacity, sizeof(struct connection));
 	if (!error)
 		error = map_tables(all);
 	if (error) {
@@ -90,9 +77,9 @@ connections_free(struct connections *all)
 	for (uint32_t i = 0; i < all->slots.fresh; i++)
 		if (connections_at(all, i)->open)
 			connection_close(all, connections_at(all, i), CLOSE_DRAIN);
-	pool_unmap(all->details, all->config.limit * sizeof(struct detail));
-	pool_unmap(all->deliveries, all->config.limit * sizeof(*all->deliveries));
-	pool_unmap(all->lingering, all->config.limit * sizeof(*all->lingering));
+	pool_unmap(all->details, all->capacity * sizeof(struct detail));
+	pool_unmap(all->deliveries, all->capacity * sizeof(*all->deliveries));
+	pool_unmap(all->lingering, all->capacity * sizeof(*all->lingering));
 	source_limit_free(all->sources);
 	pool_free(&all->slots);
 	echo_free(&all->echo);
@@ -137,6 +124,14 @@ connection_check_delivery(struct connections *all, struct connection *c, uint32_
 	return result;
 }
 
+void
+connection_linger(struct connections *all, struct connection *c)
+{
+	c->lingers = true;
+	c->linger_position = all->n_lingering++;
+	all->lingering[c->linger_position] = pool_index(&all->slots, c);
+}
+
 /*
  * The peer has sent FIN, and the kernel has all the bytes for it. A connection with bytes that the
  * peer has not acknowledged lingers, with its slot and its place in its source's count, but outside
@@ -154,9 +149,7 @@ finish_connection(struct connections *all, struct connection *c)
 	}
 	ev_io_stop(all->config.loop, &c->watcher);
 	shutdown(c->watcher.fd, SHUT_WR); /* FIN: the peer waits for nothing */
-	c->lingers = true;
-	c->linger_position = all->n_lingering++;
-	all->lingering[c->linger_position] = pool_index(&all->slots, c);
+	connection_linger(all, c);
 }
 
 static void
@@ -172,35 +165,50 @@ connection_on_ready(struct ev_loop *loop, struct ev_io *watcher, int events)
 		connection_close(all, c, connection_close_reason(ended));
 }
 
-int
-connection_open(struct connections *all, int peer_fd, const struct address *peer)
+struct connection *
+connection_take_slot(
+        struct connections *all, const struct address *peer, uint32_t source, uint64_t opened_ns)
 {
-	uint32_t source = SOURCE_LIMIT_NONE;
-	struct connection *c;
+	struct connection *c = pool_take(&all->slots);
 
-	if (all->sources && source_limit_connect(all->sources, peer, &source) < 0)
-		return -EDQUOT;
-	c = pool_take(&all->slots);
-	if (!c) {
-		source_limit_disconnect(all->sources, source);
-		return -ENOBUFS;
-	}
 	all->deliveries[pool_index(&all->slots, c)] = (struct delivery){0};
 	*c = (struct connection){.open = true, .active_at = all->echo.now};
 	if (all->details) {
 		struct detail *detail = detail_of(all, c);
 
-		*detail = (struct detail){.opened_ns = clock_now_ns(), .source = source};
+		*detail = (struct detail){
+		        .opened_ns = opened_ns ? opened_ns : clock_now_ns(), .source = source};
 		detail->peer.any.sa_family = peer->any.sa_family;
 		if (peer->any.sa_family == AF_INET)
 			detail->peer.in4 = peer->in4;
 		else if (peer->any.sa_family == AF_INET6)
 			detail->peer.in6 = peer->in6;
 	}
+	return c;
+}
+
+void
+connection_wait(struct connections *all, struct connection *c, int peer_fd)
+{
+	ev_io_init(&c->watcher, connection_on_ready, peer_fd, echo_interest(c));
+	if (!c->lingers)
+		ev_io_start(all->config.loop, &c->watcher);
+}
+
+int
+connection_open(struct connections *all, int peer_fd, const struct address *peer)
+{
+	uint32_t source = SOURCE_LIMIT_NONE;
+
+	if (all->sources && source_limit_connect(all->sources, peer, &source) < 0)
+		return -EDQUOT;
+	if (connections_full(all)) {
+		source_limit_disconnect(all->sources, source);
+		return -ENOBUFS;
+	}
+	connection_wait(all, connection_take_slot(all, peer, source, 0), peer_fd);
 	all->config.stats->tcp_accepted++;
 	all->config.stats->tcp_open++;
-	ev_io_init(&c->watcher, connection_on_ready, peer_fd, EV_READ);
-	ev_io_start(all->config.loop, &c->watcher);
 	return 0;
 }
 
@@ -298,6 +306,12 @@ bool
 connections_full(const struct connections *all)
 {
 	return all->slots.lent >= all->config.limit;
+}
+
+bool
+connections_overfull(const struct connections *all)
+{
+	return all->slots.lent > all->config.limit;
 }
 
 uint32_t

@@ -1,6 +1,7 @@
 #include "echod/echo.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum {
@@ -21,12 +22,12 @@ share_next_ring(struct echo *echo)
 
 int
 echo_init(struct echo *echo, struct ev_loop *loop, struct stats *stats, size_t ring_size,
-        size_t ring_memory)
+        size_t ring_memory, uint32_t reserved)
 {
 	int error;
 
 	*echo = (struct echo){.loop = loop, .stats = stats};
-	error = ring_pool_init(&echo->rings, ring_size, ring_memory);
+	error = ring_pool_init(&echo->rings, ring_size, ring_memory, reserved);
 	if (error)
 		return error;
 	echo->scratch = pool_map(SCRATCH_SIZE);
@@ -229,6 +230,16 @@ echo_on_ready(struct echo *echo, struct connection *c, int events)
 	if (events & EV_WRITE)
 		return send_from_lent_ring(echo, c);
 	return receive_into_lent_ring(echo, c);
+}
+
+void
+echo_restore(struct echo *echo, struct connection *c, const void *bytes, size_t size)
+{
+	struct ring *ring = ring_pool_take_reserved(&echo->rings);
+
+	memcpy(ring->bytes, bytes, size);
+	commit(ring, size);
+	c->watcher.data = ring;
 }
 
 size_t

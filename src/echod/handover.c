@@ -25,9 +25,9 @@ struct record_header {
 };
 
 /* Layouts that are written may grow at their ends, and never change otherwise. */
-static_assert(sizeof(struct handover_daemon) == 24, "version 1");
+static_assert(sizeof(struct handover_daemon) == 32, "version 1");
 static_assert(sizeof(struct handover_listener) == 40, "version 1");
-static_assert(sizeof(struct handover_connection) == 56, "version 1");
+static_assert(sizeof(struct handover_connection) == 64, "version 1");
 static_assert(sizeof(struct handover_tokens) == 16, "version 1");
 
 static const size_t fixed_sizes[HANDOVER_KINDS] = {
@@ -98,17 +98,17 @@ padding(size_t length)
 
 void
 handover_write(struct handover_writer *writer, enum handover_kind kind, const void *record,
-        const struct iovec *spans, size_t n_spans)
+        const struct handover_span *spans, size_t n_spans)
 {
 	static const unsigned char zeros[8];
 	struct record_header header = {.kind = kind, .fixed = (uint32_t)fixed_sizes[kind]};
 
 	for (size_t i = 0; i < n_spans; i++)
-		header.tail += spans[i].iov_len;
+		header.tail += spans[i].size;
 	put(writer, &header, sizeof(header));
 	put(writer, record, header.fixed);
 	for (size_t i = 0; i < n_spans; i++)
-		put(writer, spans[i].iov_base, spans[i].iov_len);
+		put(writer, spans[i].bytes, spans[i].size);
 	put(writer, zeros, padding(header.tail));
 }
 
@@ -177,6 +177,15 @@ value_problem(const struct handover_record *record)
 	}
 }
 
+static void
+count_connection(struct handover *handover, size_t bytes)
+{
+	handover->connections++;
+	handover->rings += bytes > 0;
+	if (bytes > handover->ring_bytes)
+		handover->ring_bytes = (uint32_t)bytes;
+}
+
 /* Goes through the file once. Returns NULL or what is wrong at *offset. */
 static const char *
 find_problem(struct handover *handover, size_t *offset)
@@ -201,7 +210,8 @@ find_problem(struct handover *handover, size_t *offset)
 			*offset = begin;
 			return problem;
 		}
-		handover->connections += record.kind == HANDOVER_CONNECTION;
+		if (record.kind == HANDOVER_CONNECTION)
+			count_connection(handover, record.tail_size);
 	}
 	return *offset == handover->size ? NULL : "something follows the end";
 }

@@ -5,53 +5,35 @@
 #include <linux/socket.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
 	BACKLOG = 4096,
+	STATS_BACKLOG = 128,
+	EVERY_USER = 0111, /* umask(2) that makes the stats socket's file mode 0666 */
 	KEEPALIVE_PROBES = 3,
 	KEEPALIVE_INTERVAL_S = 30,
 	/* What TCP holds unsent for a peer that does not read; without it, megabytes (tcp(7)). */
 	NOTSENT_LOWAT_BYTES = 128 * 1024,
-	FREE_PORT_ATTEMPTS = 32,
 };
-
-void
-listener_close(struct listener *listener)
-{
-	if (listener->listen_fd >= 0)
-		close(listener->listen_fd);
-	listener->listen_fd = -1;
-}
-
-/* All but the one for the counters. */
-static void
-close_echo_listeners(struct listeners *listeners)
-{
-	for (size_t i = 0; i < listeners->count; i++)
-		listener_close(&listeners->all[i]);
-	free(listeners->all);
-	listeners->all = NULL;
-	listeners->count = 0;
-}
-
-void
-listeners_close(struct listeners *listeners)
-{
-	close_echo_listeners(listeners);
-	if (listeners->stats.handed_over)
-		listener_close(&listeners->stats);
-	*listeners = (struct listeners){0};
-}
 
 static int
 set_option(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+void
+listener_set_keepalive(int fd, uint64_t keepalive_ms)
+{
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive_ms > 0);
+	if (keepalive_ms > 0) {
+		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)((keepalive_ms + 999) / 1000));
+		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+		set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+	}
 }
 
 /* Best effort: a family without an option does without it. */
@@ -61,12 +43,7 @@ tune_stream(int fd, uint64_t keepalive_ms)
 	set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* urgent bytes are bytes */
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES);
-	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive_ms > 0);
-	if (keepalive_ms > 0) {
-		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)((keepalive_ms + 999) / 1000));
-		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-		set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
-	}
+	listener_set_keepalive(fd, keepalive_ms);
 }
 
 static int
@@ -119,9 +96,8 @@ tune_datagram(int fd, int family, const struct options *options)
 	return learn_destinations(fd, family);
 }
 
-/* Checks a socket and makes it ours to use. */
-static int
-adopt(struct listener *listener, const struct options *options)
+int
+listener_adopt(struct listener *listener, const struct options *options)
 {
 	int fd = listener->listen_fd, flags, accepts = 0, error;
 
@@ -135,21 +111,22 @@ adopt(struct listener *listener, const struct options *options)
 		error = get_option(fd, SO_ACCEPTCONN, &accepts);
 	if (error)
 		return error;
-	if (listener->type != SOCK_DGRAM && !accepts)
+	if (listener->type != SOCK_DGRAM ? !accepts : listener->for_stats)
 		return -EPROTOTYPE;
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+	        fcntl(fd, F_SETFD, 0) < 0) /* a reload takes it along */
 		return -errno;
+	if (listener->for_stats)
+		return 0;
 	if (listener->type == SOCK_DGRAM)
 		return tune_datagram(fd, listener->address.any.sa_family, options);
 	tune_stream(fd, options->keepalive);
 	return 0;
 }
 
-/* What adopt() and the calls before it return, in words. */
-static const char *
-explain(int error)
+const char *
+listener_explain(int error)
 {
 	switch (error) {
 	case -EPROTOTYPE:
@@ -163,193 +140,93 @@ explain(int error)
 	}
 }
 
-static struct listener *
-add(struct listeners *listeners, int fd, bool handed_over)
-{
-	struct listener *more =
-	        realloc(listeners->all, (listeners->count + 1) * sizeof(*listeners->all));
-
-	if (!more)
-		return NULL;
-	listeners->all = more;
-	more[listeners->count] = (struct listener){.listen_fd = fd, .handed_over = handed_over};
-	return &more[listeners->count++];
-}
-
-/* Of several the last one counts, and the others are left alone. */
-static struct listener *
-set_stats(struct listeners *listeners, int fd)
-{
-	listeners->stats = (struct listener){.listen_fd = fd, .handed_over = true};
-	return &listeners->stats;
-}
-
+/* Binds, listens and adopts. Returns 0 or a negative errno. */
 static int
-take_handed_over(struct listeners *listeners, int count, char **names,
-        const struct options *options, char *problem, size_t size)
+open_socket(struct listener *listener, const struct options *options)
 {
-	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
-		const char *name = names[fd - SD_LISTEN_FDS_START];
-		struct listener *listener = strcmp(name, LISTENER_STATS_NAME) == 0
-		                                    ? set_stats(listeners, fd)
-		                                    : add(listeners, fd, true);
-		int error = listener ? adopt(listener, options) : -ENOMEM;
-
-		if (listener == &listeners->stats && listener->type == SOCK_DGRAM)
-			error = -EPROTOTYPE;
-		if (error) {
-			snprintf(problem, size,
-			        "file descriptor %d handed over (LISTEN_FDS=%d): %s", fd, count,
-			        explain(error));
-			return error;
-		}
-	}
-	return 0;
-}
-
-/* Opens, binds and adopts one socket. Returns 0 or a negative errno. */
-static int
-open_one(struct listeners *listeners, const struct address *address, int type, bool dual_stack,
-        const struct options *options)
-{
-	int family = address->any.sa_family;
-	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct listener *listener;
+	const struct address *wanted = &listener->wanted;
 	struct in_addr mapped;
+	int fd = socket(wanted->any.sa_family, listener->type | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
-	listener = add(listeners, fd, false);
-	if (!listener) {
-		close(fd);
-		return -ENOMEM;
-	}
-	if (family == AF_INET6)
+	listener->listen_fd = fd;
+	if (wanted->any.sa_family == AF_INET6)
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY,
-		        !dual_stack && !address_as_ipv4(address, &mapped));
-	if (type == SOCK_STREAM)
+		        !listener->dual_stack && !address_as_ipv4(wanted, &mapped));
+	if (listener->type == SOCK_STREAM)
 		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (bind(fd, &address->any, address->length) < 0 ||
-	        (type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
+	if (bind(fd, &wanted->any, wanted->length) < 0 ||
+	        (listener->type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
 		return -errno;
-	return adopt(listener, options);
+	return listener_adopt(listener, options);
 }
 
-/* TCP and UDP on one address. A free port is the same for all sockets: *port keeps it. */
-static int
-open_address(struct listeners *listeners, struct address *address, bool dual_stack, uint16_t *port,
-        const struct options *options, char *problem, size_t size)
+int
+listener_open(struct listener *listener, const struct options *options)
 {
-	static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
-	const bool wanted[] = {options->tcp, options->udp};
-	char text[ADDRESS_TEXT_SIZE];
+	int error = open_socket(listener, options);
 
-	for (size_t i = 0; i < 2; i++) {
-		bool any_port = address_port(address) == 0;
-		int error;
-
-		if (!wanted[i])
-			continue;
-		if (any_port)
-			address_set_port(address, *port);
-		error = open_one(listeners, address, types[i], dual_stack, options);
-		if (error) {
-			snprintf(problem, size, "listen on %s over %s: %s",
-			        address_format(address, text, sizeof(text)),
-			        types[i] == SOCK_STREAM ? "TCP" : "UDP", explain(error));
-			return error;
-		}
-		if (any_port)
-			*port = address_port(&listeners->all[listeners->count - 1].address);
-	}
-	return 0;
-}
-
-static int
-open_everywhere(struct listeners *listeners, uint16_t *port, const struct options *options,
-        char *problem, size_t size)
-{
-	struct address any = {.length = sizeof(any.in6), .in6 = {.sin6_family = AF_INET6}};
-	int error;
-
-	address_set_port(&any, (uint16_t)options->port);
-	error = open_address(listeners, &any, true, port, options, problem, size);
-	if (error != -EAFNOSUPPORT && error != -EADDRNOTAVAIL)
-		return error;
-	close_echo_listeners(listeners); /* a host without IPv6 */
-	any = (struct address){.length = sizeof(any.in4), .in4 = {.sin_family = AF_INET}};
-	address_set_port(&any, (uint16_t)options->port);
-	return open_address(listeners, &any, false, port, options, problem, size);
-}
-
-static int
-open_all(struct listeners *listeners, uint16_t *free_port, const struct options *options,
-        char *problem, size_t size)
-{
-	int error = 0;
-
-	if (options->listen.count == 0)
-		return open_everywhere(listeners, free_port, options, problem, size);
-	for (size_t i = 0; i < options->listen.count && !error; i++) {
-		struct address address = options->listen.addresses[i].address;
-
-		error = open_address(listeners, &address, false, free_port, options, problem, size);
-	}
+	if (error && listener->listen_fd >= 0)
+		listener_close(listener);
 	return error;
 }
 
-static int
-take_all_handed_over(
-        struct listeners *listeners, const struct options *options, char *problem, size_t size)
+/* Returns whether the file is a socket that nothing listens on. */
+static bool
+is_stale(int probe_fd, const struct address *address)
 {
-	const struct option_setting *given = options_listening(options);
-	char **names = NULL, text[128];
-	int count = sd_listen_fds_with_names(1, &names), error;
+	struct stat status;
 
-	if (count < 0) {
-		snprintf(problem, size,
-		        "LISTEN_PID, LISTEN_FDS or LISTEN_FDNAMES in the environment: %s",
-		        strerror(-count));
-		return count;
-	}
-	error = take_handed_over(listeners, count, names, options, problem, size);
-	if (!error && listeners->count > 0 && given) {
-		snprintf(problem, size, "%s: contradicts the sockets handed over (LISTEN_FDS=%d)",
-		        option_setting_name(given, text, sizeof(text)), count);
-		error = -EUSERS;
-	}
-	if (!error && listeners->stats.handed_over && options->stats_socket) {
-		snprintf(problem, size, "--stats-socket: contradicts the one handed over (%s)",
-		        LISTENER_STATS_NAME);
-		error = -EUSERS;
-	}
-	for (int i = 0; i < count; i++)
-		free(names[i]);
-	free(names);
+	return lstat(address->local.sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+	       connect(probe_fd, &address->any, address->length) < 0 && errno == ECONNREFUSED;
+}
+
+/* Returns 0 or a negative errno. */
+static int
+bind_path(int fd, const struct address *address)
+{
+	mode_t mask = umask(EVERY_USER);
+	int error = bind(fd, &address->any, address->length) < 0 ? -errno : 0;
+
+	/* a daemon that was killed leaves its file */
+	if (error == -EADDRINUSE && is_stale(fd, address) && unlink(address->local.sun_path) == 0)
+		error = bind(fd, &address->any, address->length) < 0 ? -errno : 0;
+	umask(mask);
 	return error;
 }
 
 int
-listeners_open(
-        struct listeners *listeners, const struct options *options, char *problem, size_t size)
+listener_open_stats(struct listener *listener, const char *path)
 {
-	int attempts = FREE_PORT_ATTEMPTS, error;
-	uint16_t free_port;
+	struct address address = {
+	        .length = sizeof(address.local), .local = {.sun_family = AF_UNIX}};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), error;
 
-	*listeners = (struct listeners){0};
-	error = take_all_handed_over(listeners, options, problem, size);
-	if (error || listeners->count > 0)
+	if (fd < 0)
+		return -errno;
+	strncpy(address.local.sun_path, path, sizeof(address.local.sun_path) - 1);
+	error = bind_path(fd, &address);
+	if (error) {
+		close(fd);
 		return error;
-	if (options->activated) {
-		snprintf(problem, size,
-		        "--activated: no sockets were handed over; start a socket unit (echod.socket)");
-		return -EUSERS;
 	}
-	/* A port that TCP finds free may be in use over UDP: then another one is tried. */
-	do {
-		free_port = 0;
-		close_echo_listeners(listeners);
-		error = open_all(listeners, &free_port, options, problem, size);
-	} while (error == -EADDRINUSE && free_port != 0 && --attempts > 0);
+	*listener = (struct listener){
+	        .listen_fd = fd, .type = SOCK_STREAM, .for_stats = true, .address = address};
+	if (listen(fd, STATS_BACKLOG) < 0) {
+		error = -errno;
+		listener_close(listener);
+	}
 	return error;
+}
+
+void
+listener_close(struct listener *listener)
+{
+	if (listener->listen_fd < 0)
+		return;
+	if (listener->for_stats && !listener->handed_over)
+		unlink(listener->address.local.sun_path);
+	close(listener->listen_fd);
+	listener->listen_fd = -1;
 }

@@ -1,7 +1,8 @@
 #include "echod/limits.h"
-#include "echod/listener.h"
+#include "echod/listeners.h"
 #include "echod/log.h"
 #include "echod/options.h"
+#include "echod/reload.h"
 #include "echod/server.h"
 
 #include <errno.h>
@@ -44,6 +45,8 @@ announce(const struct listeners *listeners)
 	for (size_t i = 0; i < listeners->count; i++) {
 		const struct listener *listener = &listeners->all[i];
 
+		if (listener->for_stats)
+			continue;
 		log_line(LOG_INFO, "LISTEN: proto=%s address=%s",
 		        address_protocol(&listener->address, listener->type),
 		        log_address(&listener->address, text));
@@ -51,7 +54,8 @@ announce(const struct listeners *listeners)
 }
 
 static enum exit_code
-serve(const struct options *options, struct listeners *listeners)
+serve(const struct options *options, struct listeners *listeners, struct listeners *known,
+        struct handover *handover)
 {
 	uint32_t limit = limits_connections(options->max_connections, listeners->count);
 	struct server *server;
@@ -68,60 +72,96 @@ serve(const struct options *options, struct listeners *listeners)
 		        "LIMIT: option=max-connections wanted_connections=%llu connections=%u "
 		        "reason=open-files",
 		        (unsigned long long)options->max_connections, limit);
-	server = server_new(options, listeners, limit);
+	server = server_new(options, listeners, limit, handover);
 	if (!server)
 		return EXIT_RUNTIME;
+	listeners_close(known, listeners);
 	announce(listeners);
+	if (handover->bytes)
+		reload_finish(handover);
 	well = server_run(server);
 	server_free(server);
 	return well ? EXIT_CLEAN : EXIT_RUNTIME;
 }
 
 static enum exit_code
-listen_and_serve(const struct options *options)
+listen_and_serve(const struct options *options, struct handover *handover)
 {
-	struct listeners listeners;
+	struct listeners listeners = {0}, known = {0};
 	char problem[256];
 	enum exit_code code;
-	int error;
+	int error = 0;
 
 	limits_raise();
-	error = listeners_open(&listeners, options, problem, sizeof(problem));
+	if (!handover->bytes)
+		error = listeners_open(&listeners, options, problem, sizeof(problem));
+	else if (!(error = listeners_restore(&known, handover, options, problem, sizeof(problem))))
+		error = listeners_choose(&listeners, &known, options, problem, sizeof(problem));
 	if (error) {
 		log_line(LOG_ERR, "echod: %s", problem);
 		code = error == -EUSERS                      ? EXIT_USAGE
 		       : error == -EACCES || error == -EPERM ? EXIT_PRIVILEGE
 		                                             : EXIT_RUNTIME;
 	} else {
-		code = serve(options, &listeners);
+		code = serve(options, &listeners, &known, handover);
 	}
-	listeners_close(&listeners);
+	/* what the program before has left open may be tried again with other options */
+	listeners_close(&listeners, &known);
+	listeners_close(&known, &known);
 	return code;
 }
 
-int
-main(int argc, char **argv)
+static enum exit_code
+signal_reload(pid_t pid)
+{
+	if (kill(pid, SIGHUP) == 0)
+		return EXIT_CLEAN;
+	log_line(LOG_ERR, "echod: process %d: %s", (int)pid, strerror(errno));
+	return EXIT_RUNTIME;
+}
+
+static int
+run(int argc, char **argv, struct handover *handover)
 {
 	struct options options;
 	char problem[512];
-	enum option_outcome outcome;
+	enum option_outcome outcome = options_read(&options, argc, argv, problem, sizeof(problem));
 	enum exit_code code = EXIT_CLEAN;
 
-	open_standard_files();
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a log that reached RLIMIT_FSIZE: write(2) says so, too */
-	log_open();
-	outcome = options_read(&options, argc, argv, problem, sizeof(problem));
-	if (outcome == OPTIONS_READ) {
+	if (outcome == OPTIONS_READ && options.signal_reload) {
+		code = signal_reload((pid_t)options.signal_reload);
+	} else if (outcome == OPTIONS_READ) {
 		log_set_threshold(options.quiet     ? LOG_NOTICE
 		                  : options.verbose ? LOG_DEBUG
 		                                    : LOG_INFO);
-		code = listen_and_serve(&options);
+		code = listen_and_serve(&options, handover);
 	} else if (outcome != OPTIONS_SHOWN) {
 		log_line(LOG_ERR, "echod: %s", problem);
 		code = outcome == OPTIONS_WRONG ? EXIT_USAGE : EXIT_RUNTIME;
 	}
 	options_free(&options);
-	log_close();
 	return (int)code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct handover handover;
+	char problem[256];
+	int code = EXIT_RUNTIME;
+
+	open_standard_files();
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a log that reached RLIMIT_FSIZE: write(2) says so, too */
+	log_open();
+	if (reload_begin(argc, argv, &handover, problem, sizeof(problem)) == 0) {
+		code = run(argc, argv, &handover);
+		if (handover.bytes) /* not gone on with */
+			code = reload_as_before(&handover, run);
+	} else {
+		log_line(LOG_ERR, "echod: the state of the program before: %s", problem);
+	}
+	handover_free(&handover);
+	log_close();
+	return code;
 }

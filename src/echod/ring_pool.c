@@ -17,16 +17,19 @@ struct item {
 };
 
 int
-ring_pool_init(struct ring_pool *rings, size_t ring_size, size_t memory)
+ring_pool_init(struct ring_pool *rings, size_t ring_size, size_t memory, uint32_t reserved)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), count;
 
 	*rings = (struct ring_pool){.ring_size = (ring_size + page - 1) / page * page};
 	count = memory / rings->ring_size;
-	if (count == 0)
-		return 0;
 	if (count > UINT32_MAX)
 		return -ENOMEM;
+	rings->limit = (uint32_t)count;
+	if (reserved > 0 && count <= reserved)
+		count = (size_t)reserved + 1;
+	if (count == 0)
+		return 0;
 	rings->bytes = pool_map(count * rings->ring_size);
 	if (!rings->bytes)
 		return -errno;
@@ -44,10 +47,14 @@ ring_pool_free(struct ring_pool *rings)
 struct ring *
 ring_pool_take(struct ring_pool *rings)
 {
+	return rings->pool.lent < rings->limit ? ring_pool_take_reserved(rings) : NULL;
+}
+
+struct ring *
+ring_pool_take_reserved(struct ring_pool *rings)
+{
 	struct item *item = pool_take(&rings->pool);
 
-	if (!item)
-		return NULL;
 	if (item->state != COLD)
 		rings->warm--;
 	item->state = LENT;

@@ -5,6 +5,7 @@
 #include "echod/limits.h"
 #include "echod/log.h"
 #include "echod/loop.h"
+#include "echod/reload.h"
 #include "echod/service.h"
 #include "echod/signals.h"
 #include "echod/stats.h"
@@ -27,17 +28,26 @@ struct server {
 	struct udp *udp;
 	struct sweep *sweep;
 	struct service *service;
-	struct stats_socket *stats_socket;      /* NULL: none */
-	uint64_t delay_ms, drain_ms, own_files; /* descriptors open beside the connections */
-	bool stopping, failed;
+	struct stats_socket *stats_socket; /* NULL: none */
+	uint64_t delay_ms, drain_ms;
+	struct reload survivors;
+	bool stopping, reloading, ended, failed;
 };
+
+static void
+end_loop(struct server *server)
+{
+	server->ended = true;
+	server->reloading = false;
+	ev_break(server->loop, EVBREAK_ALL);
+}
 
 static void
 end_if_drained(struct server *server)
 {
 	if (server->stopping && !ev_is_active(&server->delay) &&
 	        connections_open_now(server->connections) == 0)
-		ev_break(server->loop, EVBREAK_ALL);
+		end_loop(server);
 }
 
 static void
@@ -60,9 +70,9 @@ server_on_evictable(void *owner)
 static void
 server_on_drain_timeout(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-	(void)timer;
+	(void)loop;
 	(void)events;
-	ev_break(loop, EVBREAK_ALL);
+	end_loop(timer->data);
 }
 
 static void
@@ -90,7 +100,7 @@ begin_stop(struct server *server)
 {
 	if (server->stopping) {
 		log_line(LOG_INFO, "STOP: reason=signal-again");
-		ev_break(server->loop, EVBREAK_ALL);
+		end_loop(server);
 		return;
 	}
 	server->stopping = true;
@@ -113,25 +123,21 @@ server_on_idle(void *owner)
 
 	log_line(LOG_INFO, "STOP: reason=idle");
 	service_stopping(server->service, 0);
-	ev_break(server->loop, EVBREAK_ALL);
+	end_loop(server);
 }
 
 /* Asks for what is not counted as it happens. */
 static void
-update_stats(struct server *server)
+server_on_stats_read(void *owner)
 {
+	struct server *server = owner;
 	struct stats *stats = &server->stats;
 
 	stats->rings_lent = connections_rings_lent(server->connections);
-	stats->files_open = server->own_files + stats->tcp_open;
+	stats->files_open = server->survivors.other_files + server->survivors.listeners->count +
+	                    stats->tcp_open;
 	stats->log_lost = log_lost();
 	udp_update_stats(server->udp);
-}
-
-static void
-server_on_stats_read(void *owner)
-{
-	update_stats(owner);
 }
 
 static void
@@ -139,23 +145,25 @@ log_stats(struct server *server)
 {
 	char text[STATS_TEXT_SIZE];
 
-	update_stats(server);
+	server_on_stats_read(server);
 	log_line(LOG_NOTICE, "STATS: %s", stats_format(&server->stats, text, sizeof(text)));
 }
 
 static void
 server_on_signal(void *owner, int number)
 {
+	struct server *server = owner;
+
 	switch (number) {
-	case SIGHUP:
-		log_line(LOG_NOTICE,
-		        "SIGHUP: reason=\"nothing to reload, options are the command line's\"");
+	case SIGHUP: /* between two iterations, when nothing is half done */
+		server->reloading = !server->ended;
+		ev_break(server->loop, EVBREAK_ALL);
 		break;
 	case SIGUSR1:
-		log_stats(owner);
+		log_stats(server);
 		break;
 	default:
-		begin_stop(owner);
+		begin_stop(server);
 		break;
 	}
 }
@@ -168,7 +176,7 @@ server_on_signals_lost(void *owner, const char *reason)
 
 	log_line(LOG_ERR, "echod: signals: %s", reason);
 	server->failed = true;
-	ev_break(server->loop, EVBREAK_ALL);
+	end_loop(server);
 }
 
 static int
@@ -187,7 +195,8 @@ open_signals(struct server *server)
 }
 
 static bool
-make_connection_table(struct server *server, const struct options *options, uint32_t limit)
+make_connection_table(struct server *server, const struct options *options, uint32_t limit,
+        const struct handover *handover)
 {
 	const struct connections_config config = {
 	        .loop = server->loop,
@@ -196,6 +205,7 @@ make_connection_table(struct server *server, const struct options *options, uint
 	        .ring_memory = options->buffer_memory,
 	        .log_exits = options->log_connections,
 	        .source_limit = options->max_connections_per_source,
+	        .handover = handover,
 	        .stats = &server->stats,
 	        .on_closed = server_on_closed,
 	        .owner = server,
@@ -242,7 +252,7 @@ static bool
 make_service(
         struct server *server, const struct options *options, const struct listeners *listeners)
 {
-	bool activated = listeners->all[0].handed_over; /* all of them, or none */
+	bool activated = listeners_activated(listeners);
 	const struct service_config config = {
 	        .loop = server->loop,
 	        .stats = &server->stats,
@@ -259,26 +269,17 @@ make_service(
 }
 
 static bool
-make_udp(struct server *server, const struct options *options, struct listeners *listeners)
-{
-	server->udp = udp_new(server->loop, &server->stats, options, listeners);
-	return server->udp;
-}
-
-static bool
-make_stats_socket(
-        struct server *server, const struct options *options, const struct listeners *listeners)
+make_stats_socket(struct server *server, const struct listeners *listeners)
 {
 	const struct stats_socket_config config = {
 	        .loop = server->loop,
-	        .listen_fd = listeners->stats.handed_over ? listeners->stats.listen_fd : -1,
-	        .path = options->stats_socket,
+	        .listen_fd = listeners_stats(listeners),
 	        .stats = &server->stats,
 	        .on_read = server_on_stats_read,
 	        .owner = server,
 	};
 
-	if (config.listen_fd < 0 && !config.path)
+	if (config.listen_fd < 0)
 		return true;
 	server->stats_socket = stats_socket_new(&config);
 	return server->stats_socket;
@@ -287,38 +288,35 @@ make_stats_socket(
 /* Returns NULL, or the name of the part that could not be made; errno says why. */
 static const char *
 make_parts(struct server *server, const struct options *options, struct listeners *listeners,
-        uint32_t limit)
+        uint32_t limit, const struct handover *handover)
 {
 	int error;
 
 	server->loop = loop_new();
 	if (!server->loop)
 		return "event loop";
-	if (!make_connection_table(server, options, limit))
+	if (!make_connection_table(server, options, limit, handover))
 		return "memory for connections";
 	if (!make_sweep(server, options) || !make_acceptor(server, options, listeners))
 		return "memory";
 	if (!make_service(server, options, listeners))
 		return "service manager";
-	if (!make_udp(server, options, listeners))
+	server->udp = udp_new(server->loop, &server->stats, options, listeners);
+	if (!server->udp)
 		return "memory for datagrams";
-	if (!make_stats_socket(server, options, listeners))
+	if (!make_stats_socket(server, listeners))
 		return "stats socket";
 	error = open_signals(server);
 	if (error) {
 		errno = -error;
 		return "signals";
 	}
-	/* The last descriptor that the start opens is the lowest free one. */
-	server->own_files = (uint64_t)server->signals.watcher.fd + 1;
-	server->stats.tcp_limit = limit;
-	server->stats.files_limit = limits_files();
-	server->stats.start_time_s = (uint64_t)ev_now(server->loop);
 	return NULL;
 }
 
 struct server *
-server_new(const struct options *options, struct listeners *listeners, uint32_t limit)
+server_new(const struct options *options, struct listeners *listeners, uint32_t limit,
+        const struct handover *handover)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	const char *failed = "memory";
@@ -328,16 +326,30 @@ server_new(const struct options *options, struct listeners *listeners, uint32_t 
 		server->drain_ms = options->drain_timeout;
 		ev_timer_init(
 		        &server->delay, server_on_delay_over, (double)server->delay_ms / 1000, 0);
-		server->delay.data = server;
 		ev_timer_init(&server->drain, server_on_drain_timeout,
 		        (double)server->drain_ms / 1000, 0);
-		failed = make_parts(server, options, listeners, limit);
+		server->delay.data = server->drain.data = server;
+		failed = make_parts(server, options, listeners, limit, handover);
 	}
-	if (!failed)
-		return server;
-	log_line(LOG_ERR, "echod: %s: %s", failed, strerror(errno));
-	server_free(server);
-	return NULL;
+	if (failed) {
+		log_line(LOG_ERR, "echod: %s: %s", failed, strerror(errno));
+		server_free(server);
+		return NULL;
+	}
+	server->stats.start_time_s = (uint64_t)ev_now(server->loop);
+	server->stats.last_reload_successful = 1;
+	server->survivors = (struct reload){options, listeners, server->connections,
+	        server->acceptor, server->udp, &server->stats,
+	        /* the last descriptor that the start opens is the lowest free one */
+	        .other_files =
+	                (uint32_t)(server->signals.watcher.fd + 1) - (uint32_t)listeners->count};
+	if (handover->bytes)
+		reload_restore(&server->survivors, handover);
+	if (connections_open_now(server->connections) > 0)
+		sweep_wake(server->sweep);
+	server->stats.tcp_limit = limit;
+	server->stats.files_limit = limits_files();
+	return server;
 }
 
 void
@@ -357,9 +369,30 @@ server_free(struct server *server)
 	free(server);
 }
 
+static void
+reload(struct server *server)
+{
+	char problem[512];
+
+	if (server->stopping) {
+		log_line(LOG_NOTICE, "RELOAD: outcome=refused reason=stopping");
+		return;
+	}
+	service_reloading(server->service);
+	server_on_stats_read(server);
+	reload_execute(&server->survivors, problem, sizeof(problem));
+	server->stats.last_reload_successful = 0;
+	log_line(LOG_ERR, "echod: reload failed, and everything goes on as before: %s", problem);
+}
+
 bool
 server_run(struct server *server)
 {
-	ev_run(server->loop, 0);
+	do {
+		server->reloading = false;
+		ev_run(server->loop, 0);
+		if (server->reloading)
+			reload(server);
+	} while (server->reloading);
 	return !server->failed;
 }

@@ -235,6 +235,23 @@ service_free(struct service *service)
 }
 
 void
+service_reloading(struct service *service)
+{
+	struct ev_timer *heartbeat = &service->heartbeat;
+	char message[64];
+
+	if (service->notify_fd < 0)
+		return;
+	snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%llu",
+	        (unsigned long long)clock_now_ns() / 1000);
+	send_message(service, message);
+	service->ready = false;
+	ev_timer_stop(service->config.loop, heartbeat);
+	ev_timer_set(heartbeat, 0, 0);
+	ev_timer_start(service->config.loop, heartbeat);
+}
+
+void
 service_stopping(struct service *service, uint64_t left_ms)
 {
 	service->stopping = true;

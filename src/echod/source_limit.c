@@ -73,8 +73,9 @@ entry_at(struct source_limit *sources, uint32_t link)
 	return link ? pool_at(&sources->entries, link - 1) : NULL;
 }
 
-int
-source_limit_connect(struct source_limit *sources, const struct address *peer, uint32_t *place)
+static int
+count_connection(
+        struct source_limit *sources, const struct address *peer, uint64_t limit, uint32_t *place)
 {
 	struct in6_addr address, source;
 	struct entry *entry;
@@ -88,7 +89,7 @@ source_limit_connect(struct source_limit *sources, const struct address *peer, u
 	for (entry = entry_at(sources, *head); entry; entry = entry_at(sources, entry->next))
 		if (memcmp(&entry->source, &source, sizeof(source)) == 0)
 			break;
-	if (entry && entry->connections >= sources->limit)
+	if (entry && entry->connections >= limit)
 		return -EDQUOT;
 	if (!entry) {
 		/* Never out of entries: there are as many as connections. */
@@ -99,6 +100,21 @@ source_limit_connect(struct source_limit *sources, const struct address *peer, u
 	entry->connections++;
 	*place = pool_index(&sources->entries, entry);
 	return 0;
+}
+
+int
+source_limit_connect(struct source_limit *sources, const struct address *peer, uint32_t *place)
+{
+	return count_connection(sources, peer, sources->limit, place);
+}
+
+uint32_t
+source_limit_restore(struct source_limit *sources, const struct address *peer)
+{
+	uint32_t place;
+
+	count_connection(sources, peer, UINT64_MAX, &place);
+	return place;
 }
 
 void

@@ -6,7 +6,9 @@
 #include "echod/pool.h"
 #include "echod/source.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -81,4 +83,30 @@ source_tokens_take(struct source_tokens *tokens, const struct in6_addr *source,
 		offset += piece;
 	}
 	return paid;
+}
+
+void
+source_tokens_save(const struct source_tokens *tokens, struct handover_writer *writer)
+{
+	struct handover_tokens saved;
+	const struct handover_span slots = {tokens->slots, sizeof(tokens->slots)};
+
+	static_assert(sizeof(saved.key) == sizeof(tokens->key), "version 1");
+	memcpy(saved.key, &tokens->key, sizeof(saved.key));
+	handover_write(writer, HANDOVER_TOKENS, &saved, &slots, 1);
+}
+
+/* Slots that are full again are left alone: their memory has not been touched. */
+void
+source_tokens_restore(
+        struct source_tokens *tokens, const struct handover_record *record, uint64_t now_ns)
+{
+	const struct bucket *slots = (const struct bucket *)(const void *)record->tail;
+
+	if (record->tail_size != sizeof(tokens->slots))
+		return;
+	memcpy(&tokens->key, record->tokens.key, sizeof(tokens->key));
+	for (size_t i = 0; i < SLOTS; i++)
+		if (slots[i].full_at_ns > now_ns)
+			tokens->slots[i] = slots[i];
 }

@@ -40,6 +40,30 @@ stats_format(const struct stats *stats, char *text, size_t size)
 	return text;
 }
 
+void
+stats_parse(struct stats *stats, const char *text, size_t length)
+{
+	const char *end = text + length;
+
+	while (text < end) {
+		const char *value = memchr(text, '=', (size_t)(end - text));
+		uint64_t number = 0;
+		size_t row = 0;
+
+		if (!value)
+			return;
+		while (row < N_ROWS &&
+		        (strncmp(table[row].name, text, (size_t)(value - text)) != 0 ||
+		                table[row].name[value - text]))
+			row++;
+		for (text = value + 1; text < end && *text != ' '; text++)
+			number = number * 10 + (uint64_t)(*text - '0');
+		if (row < N_ROWS)
+			memcpy((char *)stats + table[row].offset, &number, sizeof(number));
+		text++;
+	}
+}
+
 static char *
 format_bytes(uint64_t bytes, char *text, size_t size)
 {

@@ -3,7 +3,6 @@
 #include "echod/common/clock.h"
 #include "echod/gate.h"
 #include "echod/log.h"
-#include "echod/source_tokens.h"
 #include "echod/udp_cmsg.h"
 #include "echod/udp_filter.h"
 #include "echod/udp_replies.h"
@@ -27,7 +26,7 @@ struct udp_socket {
 	size_t control_size; /* 0 for UNIX sockets */
 	bool can_coalesce;
 	uint64_t cookie; /* socket(7): equal for descriptors of one socket; 0: not known */
-	uint32_t drops;  /* the kernel's counter when it was last read */
+	struct listener *listener;
 };
 
 struct udp {
@@ -278,7 +277,7 @@ is_served(const struct udp *udp, uint64_t cookie)
 }
 
 static void
-add_socket(struct udp *udp, const struct listener *listener)
+add_socket(struct udp *udp, struct listener *listener)
 {
 	struct udp_socket *socket = &udp->sockets[udp->n_sockets];
 	int family = listener->address.any.sa_family;
@@ -290,6 +289,7 @@ add_socket(struct udp *udp, const struct listener *listener)
 	        is_served(udp, cookie))
 		return;
 	socket->cookie = cookie;
+	socket->listener = listener;
 	udp->n_sockets++;
 	if (family == AF_INET || family == AF_INET6) {
 		socket->control_size = sizeof(struct udp_cmsg);
@@ -355,7 +355,13 @@ udp_update_stats(struct udp *udp)
 		if (getsockopt(socket->watcher.io.fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0 ||
 		        length < sizeof(info))
 			continue;
-		udp->stats->kernel_drops += info[SK_MEMINFO_DROPS] - socket->drops; /* wraps */
-		socket->drops = info[SK_MEMINFO_DROPS];
+		udp->stats->kernel_drops += info[SK_MEMINFO_DROPS] - socket->listener->drops;
+		socket->listener->drops = info[SK_MEMINFO_DROPS];
 	}
+}
+
+struct source_tokens *
+udp_tokens(struct udp *udp)
+{
+	return udp->tokens;
 }

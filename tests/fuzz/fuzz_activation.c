@@ -3,7 +3,7 @@
  * (sd_watchdog_enabled(3)). */
 #include "fuzz.h"
 
-#include "echod/listener.h"
+#include "echod/listeners.h"
 #include "echod/log.h"
 #include "echod/service.h"
 
@@ -168,7 +168,7 @@ names_are_plain(unsigned long count)
 	for (const char *c = text; *c; c++)
 		names_count += *c == ':';
 	return names_count == count && *text && !strchr(text, '\\') &&
-	       !strstr(text, LISTENER_STATS_NAME);
+	       !strstr(text, LISTENERS_STATS_NAME);
 }
 
 static bool
@@ -233,10 +233,10 @@ take_over(const enum kind *kinds, int present)
 		const struct listener *l = &listeners.all[i];
 
 		EXPECT(l->handed_over && l->listen_fd == FIRST + (int)i);
-		EXPECT(fcntl(l->listen_fd, F_GETFD) & FD_CLOEXEC);
+		EXPECT(fcntl(l->listen_fd, F_GETFD) == 0);
 		EXPECT(fcntl(l->listen_fd, F_GETFL) & O_NONBLOCK);
 	}
-	listeners_close(&listeners);
+	listeners_close(&listeners, NULL);
 	EXPECT(listeners.count == 0);
 	/* no child is to think that they are its own */
 	EXPECT(!getenv("LISTEN_PID") && !getenv("LISTEN_FDS") && !getenv("LISTEN_FDNAMES"));

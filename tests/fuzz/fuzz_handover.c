@@ -52,7 +52,7 @@ copy(const struct handover *handover)
 	uint32_t connections = 0;
 
 	while (handover_next(handover, &offset, &record)) {
-		const struct iovec span = {(void *)(uintptr_t)record.tail, record.tail_size};
+		const struct handover_span span = {record.tail, record.tail_size};
 
 		EXPECT(record.tail >= handover->bytes &&
 		        record.tail + record.tail_size <= handover->bytes + handover->size);

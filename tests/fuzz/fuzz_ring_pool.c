@@ -85,7 +85,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct model model = {0};
 	struct ring_pool rings;
 
-	EXPECT(ring_pool_init(&rings, ring_size, memory) == 0);
+	EXPECT(ring_pool_init(&rings, ring_size, memory, 0) == 0);
 	model.n_rings = rings.pool.capacity;
 	EXPECT(rings.ring_size % page == 0 && rings.ring_size - ring_size < page);
 	EXPECT(model.n_rings == memory / rings.ring_size);

@@ -37,6 +37,6 @@ void calls_signal(int number);
 void calls_settle(int fd, int family, int type, bool handed_over);
 
 /* accept4(2) on the stats socket: first the descriptor, then the client, so that none is lost. */
-int calls_accept_stats(int fd);
+int calls_accept_stats(int fd, int flags);
 
 #endif

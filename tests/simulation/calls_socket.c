@@ -57,9 +57,11 @@ WRAP(int, socket, int family, int type, int protocol)
 {
 	int fd = -fault(CALL_SOCKET);
 
-	/* what is told to the service manager says of each message that it may not wait */
-	expect(protocol == 0 && (type & SOCK_CLOEXEC) &&
-	                (type & SOCK_NONBLOCK || (family == AF_UNIX && type & SOCK_DGRAM)),
+	/* What is told to the service manager says of each message that it may not wait; listeners
+	 * stay open over a reload. */
+	expect(protocol == 0 &&
+	                ((type & SOCK_NONBLOCK && !(type & SOCK_CLOEXEC)) ||
+	                        (family == AF_UNIX && type & SOCK_CLOEXEC && type & SOCK_DGRAM)),
 	        "socket of type %x, protocol %d", (unsigned)type, protocol);
 	if (fd == 0 && family == AF_INET6 && disturbed()->ipv4_only)
 		fd = -EAFNOSUPPORT;
@@ -236,9 +238,9 @@ WRAP(int, accept4, int fd, struct sockaddr *name, socklen_t *length, int flags)
 	int peer_fd;
 
 	scenario_interlude();
-	expect(flags == (SOCK_NONBLOCK | SOCK_CLOEXEC), "accept4 with flags %x", (unsigned)flags);
 	if (files_any(fd, "accept4")->kind == FILE_STATS)
-		return calls_accept_stats(fd);
+		return calls_accept_stats(fd, flags);
+	expect(flags == SOCK_NONBLOCK, "accept4 with flags %x", (unsigned)flags);
 	waiting = files_get(fd, FILE_LISTENER, "accept4")->waiting;
 	oracle_on_accept_call();
 	peer_fd = -fault(CALL_ACCEPT);

@@ -54,9 +54,11 @@ WRAP(int, sd_listen_fds_with_names, int unset, char ***names)
 }
 
 int
-calls_accept_stats(int fd)
+calls_accept_stats(int fd, int flags)
 {
 	int error = -fault(CALL_ACCEPT), client_fd = -1;
+
+	expect(flags == (SOCK_NONBLOCK | SOCK_CLOEXEC), "accept4 with flags %x", (unsigned)flags);
 
 	if (error == 0)
 		client_fd = files_open(FILE_STATS_CLIENT);

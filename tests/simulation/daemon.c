@@ -48,10 +48,9 @@ serve(const struct options *options, struct listeners *listeners)
 
 	expect(limit > 0, "there is no room for connections");
 	scenario_serving(options, limit);
-	server = server_new(options, listeners, limit);
+	server = server_new(options, listeners, limit, &(struct handover){0});
 	if (!server) {
-		expect(scenario_now()->setup || scenario_now()->stats.path >= PATH_OTHER,
-		        "the daemon does not start: %s", strerror(errno));
+		expect(scenario_now()->setup, "the daemon does not start: %s", strerror(errno));
 		return;
 	}
 	expect(server_run(server), "the daemon gives up");
@@ -73,9 +72,10 @@ listen_and_serve(const struct options *options)
 	if (error == 0)
 		serve(options, &listeners);
 	else
-		expect(scenario_now()->setup || scenario_now()->handed_over.bad,
+		expect(scenario_now()->setup || scenario_now()->handed_over.bad ||
+		                scenario_now()->stats.path >= PATH_OTHER,
 		        "the daemon does not listen: %s", problem);
-	listeners_close(&listeners);
+	listeners_close(&listeners, NULL);
 	return error ? scenario_now()->handed_over.n : 0;
 }
 

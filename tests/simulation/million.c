@@ -246,11 +246,11 @@ serve(const struct options *options)
 
 	expect(listeners_open(&listeners, options, problem, sizeof(problem)) == 0, "%s", problem);
 	state.memory_before = memory_resident();
-	server = server_new(options, &listeners, state.connections);
+	server = server_new(options, &listeners, state.connections, &(struct handover){0});
 	expect(server, "the daemon does not start");
 	expect(server_run(server), "the daemon gives up");
 	server_free(server);
-	listeners_close(&listeners);
+	listeners_close(&listeners, NULL);
 }
 
 int

@@ -267,7 +267,7 @@ storm(void)
 	if (random_one_in(s->jumps))
 		clock_set_wall((int64_t)random_scale(1, 315360000) * (random_one_in(2) ? 1 : -1));
 	if (random_one_in(s->signals))
-		calls_signal(random_one_in(4) ? SIGHUP : SIGUSR1);
+		calls_signal(SIGUSR1);
 	if (random_one_in(s->stops))
 		stop();
 	if (state.turns > s->storm_turns) {

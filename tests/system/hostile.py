@@ -13,7 +13,7 @@ from peers import connect, converse, receive
 BENCH = os.environ.get("ECHOD_BENCH", "")
 LONG = os.environ.get("ECHOD_LONG") == "1"
 # What the daemon says once, or because it was asked to; each other kind of line has its limit.
-WANTED = re.compile(r"^(LISTEN|IO|STOP|STATS|SIGHUP|BUFFER|EXIT): ")
+WANTED = re.compile(r"^(LISTEN|IO|STOP|STATS|RELOAD|BUFFER|EXIT): ")
 
 
 class Bystanders:

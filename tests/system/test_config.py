@@ -10,7 +10,7 @@ import harness
 from peers import connect, echo
 
 SHIPPED = os.path.join(os.path.dirname(os.environ["ECHOD_CLIENT"]), "packaging/config/echod.conf")
-ONLY_ON_THE_COMMAND_LINE = {"config", "check", "help", "version"}
+ONLY_ON_THE_COMMAND_LINE = {"config", "check", "signal-reload", "help", "version"}
 
 
 def check(*options):

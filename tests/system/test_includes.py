@@ -12,10 +12,12 @@ SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 FLOORS = (
     ("main",),
     ("server",),
+    ("reload",),
     ("acceptor", "stats_socket", "udp"),
-    ("sweep",),
+    ("sweep", "connection_state"),
     ("connection", "udp_filter", "udp_replies"),
     ("delivery", "echo", "gate", "source_limit", "source_tokens", "udp_requests"),
+    ("listeners",),
     ("listener", "limits", "service"),
     ("options",),
     ("ring_pool", "loop", "signals"),

@@ -69,7 +69,7 @@ class Lines(unittest.TestCase):
             daemon.lines.wait("EXIT: ", 2)
             stats = daemon.stats()
             daemon.signal(signal.SIGHUP)
-            daemon.lines.wait("SIGHUP: ")
+            daemon.lines.wait("RELOAD: ")
             daemon.signal(signal.SIGTERM)
             daemon.lines.wait("STOP: ")
             events = self.check(daemon.lines.all, ("STOP", {"reason": "signal", "connections": "0"}))

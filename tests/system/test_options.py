@@ -20,6 +20,7 @@ BAD = {"PORT": PORTS, "N": COUNTS, "TIME": TIMES, "BYTES": SIZES, "on|off": SWIT
 BAD_OF = {
     "--listen": ("", "nonsense", "localhost", "256.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
                  "127.0.0.1:x", "[::1", "[::1]7", "::1:7:", "[::1]:99999"),
+    "--signal-reload": ("", "-1", "x", "0", "2147483648"),
     "--stats-socket": ("", "x" * 108),
     "--udp-rate-exempt": ("", "localhost", "10.0.0.0/33", "10/8", "2001:db8::/129", "192.0.2.1/"),
 }

@@ -101,7 +101,7 @@ class Storms(unittest.TestCase):
     def test_of_all_that_are_harmless(self):
         with harness.Daemon() as daemon:
             self.weather(daemon, 1000000 if LONG else 10000)
-            unknown = [line for line in daemon.lines.all if not re.match(r"(IO|LISTEN|STATS|SIGHUP): ", line)]
+            unknown = [line for line in daemon.lines.all if not re.match(r"(IO|LISTEN|STATS|RELOAD): ", line)]
             self.assertEqual(unknown, [])
 
     def test_with_a_log_that_nobody_reads(self):

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT drain; SIGHUP and SIGUSR1 only speak."""
+"""SIGTERM and SIGINT drain; SIGUSR1 only speaks."""
 import fcntl
 import os
 import signal
@@ -155,13 +155,6 @@ class Drain(unittest.TestCase):
 
 
 class Others(unittest.TestCase):
-    def test_hangup_has_nothing_to_reload_and_changes_nothing(self):
-        with harness.Daemon() as daemon, connect(daemon.tcp) as peer:
-            before = len(daemon.lines.all)
-            daemon.signal(signal.SIGHUP)
-            self.assertIn("reload", daemon.lines.wait("(?i)reload", start=before)[0])
-            self.assertEqual(echo(peer, b"x"), b"x")
-
     def test_usr1_tells_every_number(self):
         with harness.Daemon() as daemon, connect(daemon.tcp) as peer, datagram_peer(daemon.udp) as other:
             echo(peer, b"12345")
@@ -176,7 +169,7 @@ class Others(unittest.TestCase):
             data = payload(1 << 22)
             answer, position = [], 0
             while position < len(data):
-                for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
+                for number in (signal.SIGUSR1, signal.SIGPIPE, signal.SIGCHLD):
                     os.kill(daemon.pid, number)
                 answer.append(echo(peer, data[position:position + 65536]))
                 position += 65536

@@ -6,7 +6,7 @@
 #define ECHOD_TEST_SCRIPTED_LISTENERS_H
 
 #include "echod/common/address.h"
-#include "echod/listener.h"
+#include "echod/listeners.h"
 
 #include <stdbool.h>
 #include <stddef.h>

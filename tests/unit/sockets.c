@@ -138,7 +138,7 @@ sockets_listen(struct listening *listening, const char *const *arguments)
 void
 sockets_end(struct listening *listening)
 {
-	listeners_close(&listening->listeners);
+	listeners_close(&listening->listeners, NULL);
 	assert_int_equal(listening->listeners.count, 0);
 	options_free(&listening->options);
 }

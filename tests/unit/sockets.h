@@ -4,7 +4,7 @@
 #ifndef ECHOD_TEST_SOCKETS_H
 #define ECHOD_TEST_SOCKETS_H
 
-#include "echod/listener.h"
+#include "echod/listeners.h"
 
 struct sockets {
 	int family_error;                /* errno of socket(2) for IPv6; 0: none */

@@ -42,7 +42,7 @@ begin(size_t ring_size, size_t ring_memory)
 {
 	stats = (struct stats){0};
 	kernel_reset();
-	return echo_init(&echo, loop, &stats, ring_size, ring_memory);
+	return echo_init(&echo, loop, &stats, ring_size, ring_memory, 0);
 }
 
 static void

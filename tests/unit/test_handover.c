@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static struct handover_writer writer;
@@ -82,7 +83,7 @@ begin(void)
 static void
 write_text(enum handover_kind kind, const char *text)
 {
-	struct iovec span = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+	struct handover_span span = {text, strlen(text)};
 
 	handover_write(&writer, kind, NULL, &span, 1);
 }
@@ -92,8 +93,7 @@ write_connection(
         int peer_fd, const void *first, size_t n_first, const void *second, size_t n_second)
 {
 	const struct handover_connection connection = {.peer_fd = peer_fd, .sent = 7};
-	const struct iovec spans[2] = {
-	        {(void *)(uintptr_t)first, n_first}, {(void *)(uintptr_t)second, n_second}};
+	const struct handover_span spans[2] = {{first, n_first}, {second, n_second}};
 
 	handover_write(&writer, HANDOVER_CONNECTION, &connection, spans, 2);
 }
@@ -113,7 +113,7 @@ expect_text(
 static void
 what_was_written_is_read(void **state)
 {
-	const struct handover_daemon daemon = {1, 2, 3};
+	const struct handover_daemon daemon = {1, 2, 3, 4, 5};
 	const struct handover_listener listener = {
 	        .listen_fd = 5, .flags = HANDOVER_DUAL_STACK, .drops = 9};
 	struct handover_record record;
@@ -171,7 +171,7 @@ few_writes_are_made(void **state)
 	begin();
 	for (int i = 0; i < 1000; i++)
 		write_connection(i, NULL, 0, NULL, 0);
-	assert_int_equal(calls.writes, 1); /* 72 bytes each, 64 KiB at once */
+	assert_int_equal(calls.writes, 1); /* 80 bytes each, 64 KiB at once */
 	write_connection(1000, large, sizeof(large), "end", 3);
 	assert_int_equal(handover_end(&writer), 0);
 	assert_int_equal(calls.writes, 4);
@@ -272,7 +272,7 @@ struct image {
 	uint32_t version, reserved;
 	uint32_t kind, fixed;
 	uint64_t tail;
-	unsigned char rest[64];
+	unsigned char rest[72];
 	uint32_t end_kind, end_fixed;
 	uint64_t end_tail;
 };
@@ -284,7 +284,7 @@ image(void)
 	struct image made = {.magic = "echod 1",
 	        .version = HANDOVER_VERSION,
 	        .kind = HANDOVER_CONNECTION,
-	        .fixed = 56,
+	        .fixed = 64,
 	        .tail = 8};
 
 	return made;
@@ -301,9 +301,9 @@ anything_wrong_is_told(void **state)
 	assert_string_equal(wrong_with(&bad, 15), "no state of echod");
 	assert_string_equal(wrong_with(&bad, 16), "the end is missing, at byte 16");
 	assert_string_equal(wrong_with(&bad, 32), "a record that is cut short, at byte 16");
-	assert_string_equal(wrong_with(&bad, 32 + 56), "a record that is cut short, at byte 16");
+	assert_string_equal(wrong_with(&bad, 32 + 64), "a record that is cut short, at byte 16");
 	bad.tail = 7; /* and one byte of padding */
-	assert_string_equal(wrong_with(&bad, 32 + 63), "a record that is cut short, at byte 16");
+	assert_string_equal(wrong_with(&bad, 32 + 71), "a record that is cut short, at byte 16");
 	assert_string_equal(wrong_with(&bad, sizeof(bad)), "");
 	bad.tail = UINT64_MAX - 3;
 	assert_string_equal(
@@ -321,13 +321,13 @@ anything_wrong_is_told(void **state)
 	assert_string_equal(
 	        wrong_with(&bad, sizeof(bad)), "a record of an unknown kind, at byte 16");
 	bad = image();
-	bad.fixed = 64;
+	bad.fixed = 72;
 	assert_string_equal(wrong_with(&bad, sizeof(bad)), "a record of another size, at byte 16");
 	bad.fixed = 52;
 	assert_string_equal(wrong_with(&bad, sizeof(bad)), "a record of another size, at byte 16");
 	bad = image();
 	bad.end_kind = HANDOVER_CONNECTION;
-	assert_string_equal(wrong_with(&bad, sizeof(bad)), "the end is missing, at byte 112");
+	assert_string_equal(wrong_with(&bad, sizeof(bad)), "the end is missing, at byte 120");
 	bad = image();
 	bad.kind = HANDOVER_END;
 	bad.fixed = 0;
@@ -345,13 +345,13 @@ values_are_checked(void **state)
 	        wrong_with(&bad, sizeof(bad)), "a connection without a descriptor, at byte 16");
 	bad.kind = HANDOVER_LISTENER;
 	bad.fixed = 40;
-	bad.tail = 24;
+	bad.tail = 32;
 	assert_string_equal(
 	        wrong_with(&bad, sizeof(bad)), "a listener without a descriptor, at byte 16");
 	memset(bad.rest, 0, 4);
 	assert_string_equal(wrong_with(&bad, sizeof(bad)), "");
 	bad.fixed = 0;
-	bad.tail = 64;
+	bad.tail = 72;
 	bad.kind = HANDOVER_ARGUMENT;
 	assert_string_equal(wrong_with(&bad, sizeof(bad)), "text with a NUL, at byte 16");
 	memset(bad.rest, 'x', sizeof(bad.rest));
@@ -370,15 +370,15 @@ shorter_records_are_completed(void **state)
 	(void)state;
 	memset(old.rest, 1, sizeof(old.rest));
 	old.fixed = 8;
-	old.tail = 56;
+	old.tail = 64;
 	writer.state_fd = handover_create();
 	assert_true(__real_write(writer.state_fd, &old, sizeof(old)) == sizeof(old));
 	assert_int_equal(handover_open(&handover, writer.state_fd, problem, sizeof(problem)), 0);
 	assert_true(handover_next(&handover, &offset, &record));
 	assert_int_equal(record.connection.peer_fd, 0x01010101);
 	assert_int_equal(record.connection.sent, 0);
-	assert_int_equal(record.connection.quiet, 0);
-	assert_int_equal(record.tail_size, 56);
+	assert_int_equal(record.connection.waiting_since, 0);
+	assert_int_equal(record.tail_size, 64);
 	handover_free(&handover);
 	close(writer.state_fd);
 }
@@ -395,8 +395,8 @@ a_connection_with_too_many_bytes_is_refused(void **state)
 	(void)state;
 	bad.tail = tail;
 	writer.state_fd = handover_create();
-	assert_true(__real_write(writer.state_fd, &bad, 32 + 56) == 32 + 56);
-	assert_true(pwritev(writer.state_fd, &end, 1, (off_t)(32 + 56 + tail)) == 16);
+	assert_true(__real_write(writer.state_fd, &bad, 32 + 64) == 32 + 64);
+	assert_true(pwritev(writer.state_fd, &end, 1, (off_t)(32 + 64 + tail)) == 16);
 	assert_int_equal(
 	        handover_open(&handover, writer.state_fd, problem, sizeof(problem)), -EINVAL);
 	assert_string_equal(problem, "a connection with too many bytes, at byte 16");

@@ -112,7 +112,7 @@ sockets_are_what_they_are(void **state)
 		        address_protocol(&one->address, one->type), expected[i].protocol);
 		assert_int_equal(one->address.any.sa_family, expected[i].family);
 		assert_true(fcntl(one->listen_fd, F_GETFL) & O_NONBLOCK);
-		assert_true(fcntl(one->listen_fd, F_GETFD) & FD_CLOEXEC);
+		assert_int_equal(fcntl(one->listen_fd, F_GETFD), 0);
 	}
 	/* tuned as our own are */
 	fd = sockets_connect(&l.listeners.all[2], "127.0.0.1");
@@ -254,10 +254,12 @@ the_stats_socket_is_told_by_its_name(void **state)
 	HAND_OVER(stream(AF_INET, true), local(SOCK_STREAM), datagram(AF_INET));
 	setenv("LISTEN_FDNAMES", "echod.socket:echod-stats.socket:echod-udp.socket", 1);
 	assert_int_equal(LISTEN(&l, "--activated"), 0);
-	assert_int_equal(l.listeners.count, 2);
-	assert_int_equal(l.listeners.all[1].listen_fd, FIRST + 2);
-	assert_true(l.listeners.stats.handed_over);
-	assert_int_equal(l.listeners.stats.listen_fd, FIRST + 1);
+	assert_int_equal(l.listeners.count, 3);
+	assert_int_equal(l.listeners.all[2].listen_fd, FIRST + 2);
+	assert_false(l.listeners.all[2].for_stats);
+	assert_true(l.listeners.all[1].for_stats);
+	assert_true(listeners_activated(&l.listeners));
+	assert_int_equal(listeners_stats(&l.listeners), FIRST + 1);
 	assert_true(fcntl(FIRST + 1, F_GETFL) & O_NONBLOCK);
 	assert_null(getenv("LISTEN_FDNAMES"));
 	sockets_end(&l);
@@ -272,9 +274,10 @@ the_stats_socket_is_told_by_its_name(void **state)
 	HAND_OVER(local(SOCK_STREAM));
 	setenv("LISTEN_FDNAMES", "echod-stats.socket", 1);
 	assert_int_equal(LISTEN(&l, "--listen=127.0.0.1:0"), 0);
-	assert_int_equal(l.listeners.count, 2);
-	assert_false(l.listeners.all[0].handed_over);
-	assert_true(l.listeners.stats.handed_over);
+	assert_int_equal(l.listeners.count, 3);
+	assert_false(l.listeners.all[1].handed_over);
+	assert_true(l.listeners.all[0].for_stats && l.listeners.all[0].handed_over);
+	assert_false(listeners_activated(&l.listeners));
 	end(&l);
 
 	HAND_OVER(local(SOCK_STREAM));

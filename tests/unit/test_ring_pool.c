@@ -49,7 +49,7 @@ too_many_rings_are_refused(void **state)
 
 	(void)state;
 	errno = 0;
-	assert_int_equal(ring_pool_init(&rings, 1, SIZE_MAX), -ENOMEM);
+	assert_int_equal(ring_pool_init(&rings, 1, SIZE_MAX, 0), -ENOMEM);
 }
 
 static void
@@ -59,7 +59,7 @@ lends_rings_of_whole_pages_within_the_memory(void **state)
 	struct ring *first, *second;
 
 	(void)state;
-	assert_int_equal(ring_pool_init(&rings, page_size() + 1, 5 * page_size()), 0);
+	assert_int_equal(ring_pool_init(&rings, page_size() + 1, 5 * page_size(), 0), 0);
 	first = ring_pool_take(&rings);
 	second = ring_pool_take(&rings);
 	assert_true(ring_is_valid(first));
@@ -78,7 +78,7 @@ a_ring_comes_back_empty(void **state)
 	struct ring *ring;
 
 	(void)state;
-	assert_int_equal(ring_pool_init(&rings, page_size(), page_size()), 0);
+	assert_int_equal(ring_pool_init(&rings, page_size(), page_size(), 0), 0);
 	ring = ring_pool_take(&rings);
 	ring_commit(ring, 100);
 	ring_consume(ring, 30);
@@ -95,10 +95,39 @@ no_memory_is_no_rings(void **state)
 	struct ring_pool rings;
 
 	(void)state;
-	assert_int_equal(ring_pool_init(&rings, page_size(), page_size() - 1), 0);
+	assert_int_equal(ring_pool_init(&rings, page_size(), page_size() - 1, 0), 0);
 	assert_null(ring_pool_take(&rings));
 	assert_false(ring_pool_trim(&rings, ROUND));
 	ring_pool_free(&rings);
+	ring_pool_free(&rings);
+}
+
+/* What a reload hands over may be more than fits into the memory. */
+static void
+reserved_rings_are_lent_beyond_the_memory(void **state)
+{
+	struct ring_pool rings;
+	struct ring *taken[4], *shared;
+
+	(void)state;
+	assert_int_equal(ring_pool_init(&rings, page_size(), 2 * page_size(), 4), 0);
+	shared = ring_pool_take(&rings);
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		assert_non_null(taken[i] = ring_pool_take_reserved(&rings));
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+		assert_null(ring_pool_take(&rings));
+		ring_pool_give(&rings, taken[i]);
+	}
+	assert_non_null(ring_pool_take(&rings));
+	assert_null(ring_pool_take(&rings));
+	ring_pool_give(&rings, shared);
+	ring_pool_free(&rings);
+	assert_int_equal(ring_pool_init(&rings, page_size(), 4 * page_size(), 2), 0);
+	assert_int_equal(rings.pool.capacity, 4);
+	ring_pool_free(&rings);
+	assert_int_equal(ring_pool_init(&rings, page_size(), 0, 1), 0);
+	assert_null(ring_pool_take(&rings));
+	assert_non_null(ring_pool_take_reserved(&rings));
 	ring_pool_free(&rings);
 }
 
@@ -109,7 +138,7 @@ only_what_was_not_lent_for_a_round_is_given_back(void **state)
 	struct ring *kept, *used, *unused;
 
 	(void)state;
-	assert_int_equal(ring_pool_init(&rings, 8 * page_size(), 3 * 8 * page_size()), 0);
+	assert_int_equal(ring_pool_init(&rings, 8 * page_size(), 3 * 8 * page_size(), 0), 0);
 	kept = ring_pool_take(&rings);
 	unused = ring_pool_take(&rings);
 	used = ring_pool_take(&rings);
@@ -140,7 +169,7 @@ a_lent_ring_keeps_its_bytes(void **state)
 	struct ring *ring;
 
 	(void)state;
-	assert_int_equal(ring_pool_init(&rings, page_size(), page_size()), 0);
+	assert_int_equal(ring_pool_init(&rings, page_size(), page_size(), 0), 0);
 	for (int looks = 0; looks < 3 * ROUND; looks++) {
 		ring_pool_give(&rings, ring_pool_take(&rings));
 		for (int i = 0; i < looks; i++)
@@ -165,6 +194,7 @@ main(void)
 	        cmocka_unit_test(a_ring_comes_back_empty),
 	        cmocka_unit_test(no_memory_is_no_rings),
 	        cmocka_unit_test(a_lent_ring_keeps_its_bytes),
+	        cmocka_unit_test(reserved_rings_are_lent_beyond_the_memory),
 	        cmocka_unit_test(only_what_was_not_lent_for_a_round_is_given_back),
 	};
 

@@ -44,6 +44,24 @@ connections_are_counted_exactly(void **state)
 	source_limit_free(sources);
 }
 
+static void
+restored_connections_count_beyond_the_limit(void **state)
+{
+	struct source_limit *sources = source_limit_new(3, 1);
+	const struct address a = peer("192.0.2.1");
+	uint32_t place[2], none;
+
+	(void)state;
+	place[0] = source_limit_restore(sources, &a);
+	place[1] = source_limit_restore(sources, &a);
+	assert_int_equal(place[0], place[1]);
+	source_limit_disconnect(sources, place[0]);
+	assert_int_equal(source_limit_connect(sources, &a, &none), -EDQUOT);
+	source_limit_disconnect(sources, place[1]);
+	assert_int_equal(source_limit_connect(sources, &a, &none), 0);
+	source_limit_free(sources);
+}
+
 /* As many sources as places, again and again: every chain loses and gains its first, middle, last.
  */
 static void
@@ -89,6 +107,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(connections_are_counted_exactly),
+	        cmocka_unit_test(restored_connections_count_beyond_the_limit),
 	        cmocka_unit_test(places_come_back),
 	        cmocka_unit_test(what_has_no_address_has_no_limit),
 	};

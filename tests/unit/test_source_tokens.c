@@ -237,6 +237,31 @@ a_peer_cannot_know_which_source_it_starves(void **state)
 	assert_false(again);
 }
 
+/* Of other slots than this version has, nothing is taken; full ones take no memory. */
+static void
+what_is_spent_is_saved(void **state)
+{
+	static uint64_t slots[1 << 16];
+	struct handover_record record = {.kind = HANDOVER_TOKENS,
+	        .tail = (const unsigned char *)slots,
+	        .tail_size = sizeof(slots)};
+	struct in6_addr source = address("2001:db8::1");
+	struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
+		slots[i] = start_ns + 2 * NS_PER_S; /* all is spent */
+	record.tail_size--;
+	source_tokens_restore(tokens, &record, start_ns);
+	assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 1);
+	record.tail_size++;
+	source_tokens_restore(tokens, &record, start_ns + 2 * NS_PER_S);
+	assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 1);
+	source_tokens_restore(tokens, &record, start_ns);
+	assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 0);
+	source_tokens_free(tokens);
+}
+
 int
 main(void)
 {
@@ -247,6 +272,7 @@ main(void)
 	        cmocka_unit_test(a_source_pays_for_all_its_addresses),
 	        cmocka_unit_test(exempt_sources),
 	        cmocka_unit_test(no_rate_is_no_limit),
+	        cmocka_unit_test(what_is_spent_is_saved),
 	        cmocka_unit_test(a_flood_of_sources_evicts_no_source),
 	        cmocka_unit_test(a_peer_cannot_know_which_source_it_starves),
 	};

@@ -157,6 +157,26 @@ every_value_has_room_in_the_exposition(void **state)
 	assert_string_equal(text + strlen(text) - strlen(end), end);
 }
 
+/* Names of another version are passed over. */
+static void
+what_was_formatted_is_read(void **state)
+{
+	static const char other[] = "tcp=1 tcp_open=7 tcp_openly=2 stopping=18446744073709551615 x";
+	struct stats stats, again = {0};
+	char text[STATS_TEXT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(stats) / sizeof(uint64_t); i++)
+		memcpy((uint64_t *)(void *)&stats + i, &(uint64_t){UINT64_MAX - i}, 8);
+	stats_format(&stats, text, sizeof(text));
+	stats_parse(&again, text, strlen(text));
+	assert_memory_equal(&stats, &again, sizeof(stats));
+	again = (struct stats){.tcp_limit = 3};
+	stats_parse(&again, other, strlen(other));
+	stats = (struct stats){.tcp_limit = 3, .tcp_open = 7, .stopping = UINT64_MAX};
+	assert_memory_equal(&stats, &again, sizeof(stats));
+}
+
 int
 main(void)
 {
@@ -164,6 +184,7 @@ main(void)
 	        cmocka_unit_test(names_and_values_in_the_order_of_the_table),
 	        cmocka_unit_test(every_value_has_room),
 	        cmocka_unit_test(text_is_cut_to_size),
+	        cmocka_unit_test(what_was_formatted_is_read),
 	        cmocka_unit_test(families_are_exposed_as_a_whole),
 	        cmocka_unit_test(every_value_has_room_in_the_exposition),
 	        cmocka_unit_test(refused_replies_by_errno),

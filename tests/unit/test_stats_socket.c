@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include "echod/listener.h"
 #include "echod/loop.h"
 #include "echod/stats_socket.h"
 
@@ -29,6 +30,7 @@ static struct failure no_memory, no_socket, no_bind, no_listen, no_accept, no_wa
 static char directory[] = "/tmp/echod-stats-XXXXXX", path[64];
 static struct stats stats;
 static unsigned reads;
+static struct listener own;
 
 static bool
 fails(struct failure *failure)
@@ -76,13 +78,33 @@ make(struct ev_loop *loop, int listen_fd)
 	const struct stats_socket_config config = {
 	        .loop = loop,
 	        .listen_fd = listen_fd,
-	        .path = path,
 	        .stats = &stats,
 	        .on_read = on_read,
 	        .owner = &reads,
 	};
 
 	return stats_socket_new(&config);
+}
+
+/* Our own, at the path. */
+static struct stats_socket *
+make_own(struct ev_loop *loop)
+{
+	int error = listener_open_stats(&own, path);
+	struct stats_socket *socket = NULL;
+
+	if (error)
+		errno = -error;
+	else if (!(socket = make(loop, own.listen_fd)))
+		listener_close(&own);
+	return socket;
+}
+
+static void
+free_own(struct stats_socket *socket)
+{
+	stats_socket_free(socket);
+	listener_close(&own);
 }
 
 static int
@@ -164,7 +186,7 @@ static void
 eight_clients_an_iteration(void **state)
 {
 	struct ev_loop *loop = *state;
-	struct stats_socket *socket = make(loop, -1);
+	struct stats_socket *socket = make_own(loop);
 	int clients[MOST_CLIENTS], served = 0;
 
 	assert_non_null(socket);
@@ -177,14 +199,14 @@ eight_clients_an_iteration(void **state)
 			served++;
 		assert_int_equal(served, iteration < 3 ? 8 * iteration : 20);
 	}
-	stats_socket_free(socket);
+	free_own(socket);
 	assert_false(exists());
 }
 
 static void
 clients_that_have_gone_or_that_speak(void **state)
 {
-	struct stats_socket *socket = make(*state, -1);
+	struct stats_socket *socket = make_own(*state);
 	int gone = client(), speaks = client(), other = client();
 
 	close(gone);
@@ -192,20 +214,20 @@ clients_that_have_gone_or_that_speak(void **state)
 	ev_run(*state, EVRUN_NOWAIT);
 	assert_true(is_served(other));
 	close(speaks);
-	stats_socket_free(socket);
+	free_own(socket);
 }
 
 static void
 any_user_may_connect(void **state)
 {
 	const mode_t before = umask(0077);
-	struct stats_socket *socket = make(*state, -1);
+	struct stats_socket *socket = make_own(*state);
 	struct stat status;
 
 	assert_int_equal(lstat(path, &status), 0);
 	assert_int_equal(status.st_mode, S_IFSOCK | 0666);
 	assert_int_equal(umask(before), 0077);
-	stats_socket_free(socket);
+	free_own(socket);
 }
 
 /* Without descriptors the clients wait; nothing spins. */
@@ -213,7 +235,7 @@ static void
 a_failing_accept_pauses(void **state)
 {
 	struct ev_loop *loop = *state;
-	struct stats_socket *socket = make(loop, -1);
+	struct stats_socket *socket = make_own(loop);
 	int waits = client();
 
 	no_accept = (struct failure){EMFILE, .times = 1};
@@ -225,7 +247,7 @@ a_failing_accept_pauses(void **state)
 	while (reads == 1)
 		ev_run(loop, EVRUN_ONCE);
 	assert_true(is_served(waits));
-	stats_socket_free(socket);
+	free_own(socket);
 }
 
 static void
@@ -236,13 +258,13 @@ epoll_is_asked_again(void **state)
 	int waits;
 
 	no_watch = (struct failure){ENOMEM, .times = 1};
-	socket = make(loop, -1);
+	socket = make_own(loop);
 	assert_non_null(socket);
 	waits = client();
 	while (reads == 0)
 		ev_run(loop, EVRUN_ONCE);
 	assert_true(is_served(waits));
-	stats_socket_free(socket);
+	free_own(socket);
 }
 
 static void
@@ -271,12 +293,12 @@ a_stale_file_is_replaced(void **state)
 
 	close(local(SOCK_STREAM, true));
 	assert_true(exists());
-	socket = make(*state, -1);
+	socket = make_own(*state);
 	assert_non_null(socket);
 	waits = client();
 	ev_run(*state, EVRUN_NOWAIT);
 	assert_true(is_served(waits));
-	stats_socket_free(socket);
+	free_own(socket);
 	assert_false(exists());
 }
 
@@ -284,7 +306,7 @@ static void
 expect_refusal(struct ev_loop *loop, int error)
 {
 	errno = 0;
-	assert_null(make(loop, -1));
+	assert_null(make_own(loop));
 	assert_int_equal(errno, error);
 }
 
@@ -307,12 +329,12 @@ other_files_are_left_alone(void **state)
 	__real_unlink(path);
 
 	/* in use */
-	socket = make(*state, -1);
+	socket = make_own(*state);
 	expect_refusal(*state, EADDRINUSE);
 	waits = client();
 	ev_run(*state, EVRUN_NOWAIT);
 	assert_true(is_served(waits));
-	stats_socket_free(socket);
+	free_own(socket);
 
 	/* gone before it can be looked at */
 	no_bind = (struct failure){EADDRINUSE, .times = 1};
