@@ -1,5 +1,6 @@
 #include "echod/bench/load.h"
 
+#include "echod/bench/sessions.h"
 #include "echod/common/clock.h"
 #include "echod/tools/reason.h"
 #include "echod/tools/timestamp.h"
@@ -8,15 +9,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define TICK_S 0.1
-
-static struct lane *
-lane_at(const struct load *load, uint64_t i)
-{
-	return (struct lane *)(void *)(load->lanes + i * load->stride);
-}
 
 static void
 arm(struct load *load, ev_timer *timer, double after_s, double repeat_s)
@@ -40,6 +34,8 @@ drain(struct load *load, const char *ended_by)
 {
 	if (load->phase >= LOAD_DRAINING)
 		return;
+	if (load->traffic.per_connection > 0)
+		sessions_stop(load);
 	measurement_end(&load->measurement, ended_by);
 	load->phase = LOAD_DRAINING;
 	load->traffic.running = false;
@@ -56,6 +52,8 @@ measure(struct load *load)
 
 	load->phase = LOAD_MEASURING;
 	measurement_begin(&load->measurement);
+	if (load->traffic.per_connection > 0)
+		sessions_measure(load);
 	load->traffic.budget = o->total == 0        ? UINT64_MAX
 	                       : o->total > pending ? o->total - pending
 	                                            : 0;
@@ -66,29 +64,28 @@ measure(struct load *load)
 
 /* Begins what is due. */
 static void
-issue(struct load *load)
+load_on_due(void *owner)
 {
+	struct load *load = owner;
 	struct traffic *traffic = &load->traffic;
 	uint64_t due = schedule_count(&traffic->schedule, clock_now_ns()), first = load->issued;
 
+	if (traffic->per_connection > 0) {
+		sessions_issue(load);
+		return;
+	}
 	for (; load->issued < due && traffic->budget > 0; load->issued++) {
-		struct lane *lane = lane_at(load, load->issued % load->n_lanes);
+		struct lane *lane = load_lane(load, load->issued % load->n_lanes);
 
 		if (lane->open)
 			load->kind->add(lane);
 	}
 	for (uint64_t k = first; k < load->issued && k < first + load->n_lanes; k++) {
-		struct lane *lane = lane_at(load, k % load->n_lanes);
+		struct lane *lane = load_lane(load, k % load->n_lanes);
 
 		if (lane->open)
 			load->kind->pump(lane);
 	}
-}
-
-static void
-load_on_due(void *owner)
-{
-	issue(owner);
 }
 
 static void
@@ -107,14 +104,15 @@ begin(struct load *load)
 		arm(load, &load->phase_timer, (double)o->warmup_ms / 1000., 0.);
 	else
 		measure(load);
-	if (traffic->open_loop) {
-		traffic->schedule = (struct schedule){load->progress_ns, o->rate};
+	traffic->schedule = (struct schedule){load->progress_ns, o->rate + o->connect_rate};
+	if (traffic->schedule.rate > 0)
 		pacer_start(&load->pacer, &traffic->schedule);
-		return;
-	}
-	for (size_t i = 0; i < load->n_lanes; i++)
-		if (lane_at(load, i)->open) /* the peer may have closed it meanwhile */
-			load->kind->pump(lane_at(load, i));
+	else if (traffic->per_connection > 0)
+		sessions_issue(load);
+	else
+		for (size_t i = 0; i < load->n_lanes; i++)
+			if (load_lane(load, i)->open) /* the peer may have closed it meanwhile */
+				load->kind->pump(load_lane(load, i));
 }
 
 static void
@@ -160,11 +158,13 @@ load_on_phase(struct ev_loop *loop, ev_timer *timer, int revents)
 }
 
 static void
-load_on_connected(void *owner, int peer_fd)
+load_on_settled(void *owner, int peer_fd)
 {
 	struct load *load = owner;
-	struct lane *lane = lane_at(load, load->n_lanes);
+	struct lane *lane = load_lane(load, load->n_lanes);
 
+	if (peer_fd < 0)
+		return;
 	if (load->kind->start(lane, &load->traffic, load->n_lanes, peer_fd) == 0)
 		load->n_lanes++;
 	else
@@ -181,7 +181,7 @@ load_on_opened(void *owner)
 		return;
 	}
 	load->phase = LOAD_WAITING;
-	load->measurement.result.opened = load->n_lanes;
+	load_update(load);
 	load->on_report(load, load->owner);
 	ev_io_init(&load->go, load_on_go, load->go_fd, EV_READ);
 	load->go.data = load;
@@ -203,7 +203,7 @@ load_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)loop;
 	(void)revents;
 	for (size_t i = 0; i < load->n_lanes; i++) {
-		struct lane *lane = lane_at(load, i);
+		struct lane *lane = load_lane(load, i);
 
 		if (lane->open)
 			load->kind->tick(lane, now_ns);
@@ -220,8 +220,10 @@ load_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	 * first its messages are given up, by the tick that comes after their time. */
 	stands_still = now_ns - load->progress_ns >
 	               traffic->timeout_ns + (uint64_t)(2 * TICK_S * (double)NS_PER_S);
-	if (n_open == 0)
+	if (load->traffic.per_connection > 0 ? sessions_are_hopeless(load) : n_open == 0)
 		drain(load, "closed");
+	else if (load->traffic.per_connection > 0) /* each ends in time, or is ended */
+		sessions_issue(load);
 	else if (load->options->duration_ms == 0 && stands_still)
 		drain(load, "timeout");
 }
@@ -245,7 +247,7 @@ load_on_iteration(struct ev_loop *loop, ev_prepare *prepare, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (load->phase < LOAD_MEASURING || load->traffic.pending > 0)
+	if (load->phase < LOAD_MEASURING || load->traffic.pending > 0 || load->n_sessions > 0)
 		return;
 	if (load->phase == LOAD_MEASURING && load->traffic.budget == 0)
 		drain(load, "total");
@@ -268,23 +270,6 @@ load_on_signal(struct ev_loop *loop, ev_signal *signal, int revents)
 		finish(load);
 	}
 	load->interrupted = true;
-}
-
-static void
-init_traffic(struct load *load)
-{
-	const struct bench_options *o = load->options;
-	struct traffic *traffic = &load->traffic;
-	uint64_t seed;
-
-	if (getrandom(&seed, sizeof(seed), 0) < 0)
-		seed = clock_now_ns();
-	payload_init(&traffic->payload, seed);
-	traffic->size = o->size;
-	traffic->depth = o->depth;
-	traffic->open_loop = o->rate > 0;
-	traffic->timeout_ns = o->timeout_ms * NS_PER_MS;
-	traffic->capacity = bench_options_capacity(o);
 }
 
 static void
@@ -314,16 +299,21 @@ load_init(struct load *load, const struct bench_options *options, const struct a
 	load->traffic.loop = ev_default_loop(EVFLAG_AUTO);
 	if (!load->traffic.loop)
 		return -ENOSYS;
-	init_traffic(load);
+	traffic_init(&load->traffic, options);
 	init_watchers(load);
 	/* before the connections: there may be no descriptor left after them */
-	error = options->rate > 0 ? pacer_init(&load->pacer, load->traffic.loop, load, load_on_due)
-	                          : 0;
+	error = options->rate + options->connect_rate > 0
+	                ? pacer_init(&load->pacer, load->traffic.loop, load, load_on_due)
+	                : 0;
 	if (error)
 		return error;
 	load->stride = load->kind->size(&load->traffic);
 	load->lanes = calloc(options->connections, load->stride);
-	if (!load->lanes)
+	load->opener.width = options->connections;
+	if (load->opener.width > OPENER_WIDTH && load->traffic.per_connection == 0)
+		load->opener.width = OPENER_WIDTH;
+	load->opener.openings = calloc(load->opener.width, sizeof(struct opening));
+	if (!load->lanes || !load->opener.openings)
 		return -ENOMEM;
 	load->opener.loop = load->traffic.loop;
 	load->opener.dial = (struct dial){.to = *to, .datagram = options->target.udp};
@@ -332,9 +322,10 @@ load_init(struct load *load, const struct bench_options *options, const struct a
 	load->opener.wanted = options->connections;
 	load->opener.timeout_ns = load->traffic.timeout_ns;
 	load->opener.owner = load;
-	load->opener.on_open = load_on_connected;
+	load->opener.on_settled = load_on_settled;
 	load->opener.on_done = load_on_opened;
-	return load->kind->prepare(&load->traffic);
+	error = load->traffic.per_connection > 0 ? sessions_init(load) : 0;
+	return error ? error : load->kind->prepare(&load->traffic);
 }
 
 void
@@ -346,6 +337,20 @@ load_start(struct load *load)
 	ev_signal_start(loop, &load->interrupt);
 	ev_signal_start(loop, &load->terminate);
 	opener_start(&load->opener);
+	if (load->traffic.per_connection > 0)
+		load_on_opened(load);
+}
+
+void
+load_update(struct load *load)
+{
+	struct result *result = &load->measurement.result;
+
+	measurement_update(&load->measurement);
+	result->opened = load->traffic.per_connection > 0 ? load->opener.opened : load->n_lanes;
+	result->failed = load->opener.failed;
+	result->connect_ns = load->opener.connect_ns;
+	result->close_ns = load->traffic.close_ns;
 }
 
 void
@@ -355,14 +360,13 @@ load_run(struct load *load)
 	int error;
 
 	ev_run(load->traffic.loop, 0);
+	load->traffic.n_broken += load->n_sessions;
 	for (size_t i = 0; i < load->n_lanes; i++)
-		load->kind->end(lane_at(load, i));
+		load->kind->end(load_lane(load, i));
 	measurement_finish(&load->measurement);
-	result->opened = load->n_lanes;
-	result->failed = load->opener.failed;
-	result->connect_ns = load->opener.connect_ns;
+	load_update(load);
 	error = load->opener.error ? load->opener.error : load->traffic.trouble;
-	if (load->interrupted && load->n_lanes == 0)
+	if (load->interrupted && result->opened == 0)
 		error = -ECANCELED;
 	if (error && !result->error)
 		result_set_text(&result->error, reason_of(error));
@@ -376,8 +380,9 @@ load_release(struct load *load)
 	if (!loop)
 		return;
 	opener_stop(&load->opener);
+	free(load->opener.openings);
 	for (size_t i = 0; i < load->n_lanes; i++)
-		load->kind->end(lane_at(load, i));
+		load->kind->end(load_lane(load, i));
 	pacer_release(&load->pacer);
 	ev_io_stop(loop, &load->go);
 	ev_timer_stop(loop, &load->phase_timer);
@@ -387,6 +392,7 @@ load_release(struct load *load)
 	ev_signal_stop(loop, &load->interrupt);
 	ev_signal_stop(loop, &load->terminate);
 	free(load->lanes);
+	free(load->idle);
 	free(load->traffic.scratch);
 	free(load->traffic.batch);
 	result_release(&load->measurement.result);

@@ -30,6 +30,8 @@ measurement_init(struct measurement *measurement, const struct bench_options *o,
 	result->size = o->size;
 	result->depth = o->rate > 0 ? 0 : o->depth;
 	result->rate = o->rate;
+	result->per_connection = o->messages_per_connection;
+	result->connect_rate = o->connect_rate;
 	result->total = o->total;
 	result->wanted_ns = o->duration_ms * NS_PER_MS;
 	result->warmup_ns = o->warmup_ms * NS_PER_MS;
@@ -44,6 +46,7 @@ measurement_begin(struct measurement *measurement)
 
 	measurement->result.warmup_faults = warmup->lost + warmup->corrupted + warmup->duplicated;
 	traffic->counts = (struct counts){.sent = traffic->pending};
+	traffic->tcp = (struct tcp_sums){0};
 	memset(&traffic->echo_ns, 0, sizeof(traffic->echo_ns));
 	measurement->counts = (struct counts){0};
 	memset(&measurement->echo_ns, 0, sizeof(measurement->echo_ns));
@@ -89,6 +92,7 @@ measurement_end(struct measurement *measurement, const char *ended_by)
 	result->duration_ns = clock_now_ns() - measurement->begin_ns;
 	result->tool_cpu_ns = cpu_own_ns() - measurement->begin_cpu_ns;
 	result->echoed_in_time = measurement->traffic->counts.echoed;
+	result->closed_in_time = measurement->traffic->close_ns.total;
 	if (result->duration_ns > 0)
 		result->tool_load = (double)result->tool_cpu_ns / (double)result->duration_ns;
 	/* a process that ended, or another one by its number, cannot be subtracted from */
@@ -115,6 +119,7 @@ measurement_update(struct measurement *measurement)
 	if (!result->ended_by) { /* still going on: as if it ended now */
 		result->duration_ns = clock_now_ns() - measurement->begin_ns;
 		result->echoed_in_time = traffic->counts.echoed;
+		result->closed_in_time = traffic->close_ns.total;
 		result->tool_cpu_ns = cpu_own_ns() - measurement->begin_cpu_ns;
 		result->tool_load = (double)result->tool_cpu_ns / (double)result->duration_ns;
 	}

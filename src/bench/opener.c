@@ -6,10 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum {
-	SPARE_FILES = 32,
-	HOPELESS = 64 /* so many failures without a success: no peer is there */
-};
+enum { SPARE_FILES = 32 };
 
 #define TICK_S 0.1
 
@@ -33,8 +30,9 @@ fail(struct opener *opener, int error)
 {
 	if (opener->failed++ == 0)
 		opener->error = error;
-	if (opener->opened == 0 && opener->failed >= HOPELESS)
+	if (opener->opened == 0 && opener->failed >= OPENER_HOPELESS)
 		opener->wanted = opener->begun;
+	opener->on_settled(opener->owner, error);
 }
 
 static void
@@ -58,12 +56,12 @@ settle(struct opener *opener, struct opening *opening, int error)
 	}
 	histogram_record(&opener->connect_ns, clock_now_ns() - started_ns, 1);
 	opener->opened++;
-	opener->on_open(opener->owner, opening->io.fd);
+	opener->on_settled(opener->owner, opening->io.fd);
 }
 
 static void opener_on_io(struct ev_loop *loop, ev_io *io, int revents);
 
-/* There is one while n_openings is below OPENER_WIDTH. */
+/* There is one while n_openings is below width. */
 static struct opening *
 find_free(struct opener *opener)
 {
@@ -78,18 +76,20 @@ static void
 open_one(struct opener *opener, struct opening *opening)
 {
 	struct dial dial = opener->dial;
-	uint64_t now_ns = clock_now_ns();
+	uint64_t now_ns = clock_now_ns(), started_ns = now_ns;
 	int peer_fd;
 
+	if (opener->schedule)
+		started_ns = schedule_due_ns(opener->schedule, opener->begun);
 	dial.from = source_range_at(&opener->sources, opener->first + opener->begun++);
-	peer_fd = dial_open(&dial);
+	peer_fd = now_ns - started_ns < opener->timeout_ns ? dial_open(&dial) : -ETIMEDOUT;
 	if (peer_fd < 0) {
 		fail(opener, peer_fd);
 	} else if (dial.datagram) {
 		opener->opened++;
-		opener->on_open(opener->owner, peer_fd);
+		opener->on_settled(opener->owner, peer_fd);
 	} else {
-		opening->started_ns = now_ns;
+		opening->started_ns = started_ns;
 		opener->n_openings++;
 		ev_io_init(&opening->io, opener_on_io, peer_fd, EV_WRITE);
 		opening->io.data = opener;
@@ -100,9 +100,9 @@ open_one(struct opener *opener, struct opening *opening)
 static void
 go_on(struct opener *opener)
 {
-	while (opener->begun < opener->wanted && opener->n_openings < OPENER_WIDTH)
+	while (opener->begun < opener->wanted && opener->n_openings < opener->width)
 		open_one(opener, find_free(opener));
-	if (opener->begun < opener->wanted || opener->n_openings > 0)
+	if (!opener->on_done || opener->begun < opener->wanted || opener->n_openings > 0)
 		return;
 	ev_timer_stop(opener->loop, &opener->tick);
 	opener->on_done(opener->owner);
@@ -127,7 +127,7 @@ opener_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	for (size_t i = 0; i < OPENER_WIDTH; i++) {
+	for (size_t i = 0; i < opener->width; i++) {
 		struct opening *opening = &opener->openings[i];
 
 		if (opening->started_ns != 0 && now_ns - opening->started_ns >= opener->timeout_ns)
@@ -145,10 +145,17 @@ opener_start(struct opener *opener)
 }
 
 void
+opener_add(struct opener *opener)
+{
+	opener->wanted++;
+	go_on(opener);
+}
+
+void
 opener_stop(struct opener *opener)
 {
 	ev_timer_stop(opener->loop, &opener->tick);
-	for (size_t i = 0; i < OPENER_WIDTH; i++) {
+	for (size_t i = 0; i < opener->width; i++) {
 		struct opening *opening = &opener->openings[i];
 
 		if (opening->started_ns == 0)

@@ -8,6 +8,7 @@
 
 enum {
 	DURATION_MS = 10000,
+	CROWD = 500,             /* connections at a time in an open loop of them */
 	MEMORY = 64,             /* slots beyond those in flight, to know a duplicate */
 	MAX_IN_FLIGHT = 1 << 26, /* what is kept in memory about them stays within 2 GiB */
 };
@@ -46,8 +47,7 @@ static const struct option_spec specs[] = {
         {.name = "connections",
                 .letter = 'c',
                 COUNT(connections, 1000000),
-                .preset = "1",
-                .help = "connections, or sockets over UDP"},
+                .help = "connections, or sockets over UDP [1, with --connect-rate 500]"},
         {.name = "size",
                 .letter = 's',
                 .kind = OPTION_SIZE,
@@ -74,6 +74,12 @@ static const struct option_spec specs[] = {
                 .letter = 'r',
                 COUNT(rate, 100000000),
                 .help = "send N messages per second on schedule, whatever comes back"},
+        {.name = "messages-per-connection",
+                COUNT(messages_per_connection, UINT64_C(1000000000000)),
+                .help = "close each connection after N messages and open the next"},
+        {.name = "connect-rate",
+                COUNT(connect_rate, 1000000),
+                .help = "open N connections per second on schedule"},
         {.name = "warmup",
                 .letter = 'w',
                 TIME(warmup_ms, 0),
@@ -159,9 +165,17 @@ bench_options_fit(const struct bench_options *o, const struct address *to)
 	return tool_target_fit(&o->target, o->size, to);
 }
 
+/* Whether a number that is given does not reach for all processes. */
+static bool
+is_below(uint64_t number, uint64_t processes)
+{
+	return number > 0 && number < processes;
+}
+
 static void
 check(const struct bench_options *o, char *problem, size_t size)
 {
+	static const char at_most[] = "--processes=%u: must be at most --%s";
 	uint64_t in_flight = o->rate > 0 ? (bench_options_capacity(o) - MEMORY) * o->connections
 	                                 : o->depth * o->connections;
 
@@ -171,12 +185,18 @@ check(const struct bench_options *o, char *problem, size_t size)
 		        "carries its number",
 		        (unsigned)o->size, PAYLOAD_KEY_SIZE, TOOL_MAX_IPV6_DATAGRAM);
 	else if (o->processes > o->connections)
-		snprintf(problem, size, "--processes=%u: must be at most --connections",
-		        (unsigned)o->processes);
-	else if ((o->rate > 0 && o->processes > o->rate) ||
-	         (o->total > 0 && o->processes > o->total))
-		snprintf(problem, size, "--processes=%u: must be at most --%s",
-		        (unsigned)o->processes, o->rate > 0 ? "rate" : "total");
+		snprintf(problem, size, at_most, (unsigned)o->processes, "connections");
+	else if (o->target.udp && o->messages_per_connection > 0)
+		snprintf(problem, size, "--messages-per-connection: not over UDP");
+	else if (o->rate > 0 && o->messages_per_connection > 0)
+		snprintf(problem, size,
+		        "--rate: not with --messages-per-connection, but --connect-rate is");
+	else if (is_below(o->rate, o->processes))
+		snprintf(problem, size, at_most, (unsigned)o->processes, "rate");
+	else if (is_below(o->connect_rate, o->processes))
+		snprintf(problem, size, at_most, (unsigned)o->processes, "connect-rate");
+	else if (is_below(o->total, o->processes))
+		snprintf(problem, size, at_most, (unsigned)o->processes, "total");
 	else if (in_flight > MAX_IN_FLIGHT && o->rate)
 		snprintf(problem, size, "--rate: must be at most %d messages in --timeout",
 		        MAX_IN_FLIGHT);
@@ -196,6 +216,10 @@ bench_options_read(struct bench_options *options, int argc, char **argv, char *p
 	        &bench_option_table, argc, argv, options, &options->target, &given, problem, size);
 	if (outcome != OPTIONS_READ)
 		return outcome;
+	if (options->connect_rate > 0 && options->messages_per_connection == 0)
+		options->messages_per_connection = 1;
+	if (options->connections == 0)
+		options->connections = options->connect_rate > 0 ? CROWD : 1;
 	*problem = '\0';
 	check(options, problem, size);
 	if (*problem)

@@ -1,9 +1,8 @@
 #include "echod/bench/report_html.h"
 
 #include "echod/bench/chart.h"
-#include "echod/common/clock.h"
+#include "echod/bench/report_tables.h"
 #include "echod/tools/hdr.h"
-#include "echod/tools/timestamp.h"
 
 #include <errno.h>
 #include <math.h>
@@ -14,8 +13,6 @@ enum {
 	MAX_POINTS = 500, /* of a line over time; what is more is put together */
 	STEPS = 20,       /* points of the percentile curve for each factor of ten */
 };
-
-#define NS_PER_US 1000.
 
 static const char head[] =
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -44,105 +41,6 @@ static const char head[] =
         ".run4{stroke:var(--run4);color:var(--run4)}.run5{stroke:var(--run5);color:var(--run5)}\n"
         "</style></head><body>\n";
 
-static void
-print_text(const char *text, FILE *file)
-{
-	for (; *text; text++) {
-		if (strchr("<>&\"'", *text))
-			fprintf(file, "&#%d;", *text);
-		else
-			fputc(*text, file);
-	}
-}
-
-static double
-seconds(uint64_t ns)
-{
-	return (double)ns / (double)NS_PER_S;
-}
-
-static double
-quantile_us(const struct result *run, double part)
-{
-	return (double)histogram_quantile(&run->echo_ns, part) / NS_PER_US;
-}
-
-static void
-print_name(const struct result *run, size_t i, FILE *file)
-{
-	fprintf(file, "<tr><td><b class=\"run%zu\">&#9632;</b> ", i);
-	print_text(run->label ? run->label : run->hostname ? run->hostname : "run", file);
-	fputs("</td>", file);
-}
-
-/* What was run. */
-static void
-print_settings(const struct result *const *runs, size_t n, FILE *file)
-{
-	fputs("<h2>Runs</h2><div class=\"wide\"><table><tr><th>run</th><th>target</th><th>load</th>"
-	      "<th>bytes</th><th>began</th><th>seconds</th><th>ended by</th><th>hosts</th></tr>\n",
-	        file);
-	for (size_t i = 0; i < n; i++) {
-		const struct result *run = runs[i];
-		char moment[TIMESTAMP_TEXT_SIZE];
-
-		print_name(run, i, file);
-		fprintf(file, "<td>%s %s</td><td>%llu &#215; ", run->protocol, run->address,
-		        (unsigned long long)run->connections);
-		if (run->rate > 0)
-			fprintf(file, "open loop, %llu/s", (unsigned long long)run->rate);
-		else
-			fprintf(file, "%llu in flight", (unsigned long long)run->depth);
-		fprintf(file, "</td><td>%llu</td><td>%.19sZ</td><td>%.2f</td><td>",
-		        (unsigned long long)run->size, timestamp_format(run->start_ns, moment),
-		        seconds(run->duration_ns));
-		print_text(run->ended_by ? run->ended_by : "unfinished", file);
-		fputs("</td><td>", file);
-		print_text(run->hostname ? run->hostname : "", file);
-		fputs("</td></tr>\n", file);
-	}
-	fputs("</table></div>\n", file);
-}
-
-/* A number, and for all runs but the first what it is of the first one's. */
-static void
-print_compared(double value, double first, bool is_first, FILE *file)
-{
-	fprintf(file, "<td>%.*f", value < 1000 ? 1 : 0, value);
-	if (!is_first && first > 0)
-		fprintf(file, " <span class=\"soft\">&#215;%.2f</span>", value / first);
-	fputs("</td>", file);
-}
-
-static void
-print_figures(const struct result *const *runs, size_t n, FILE *file)
-{
-	static const double parts[] = {.5, .9, .99, .999, 1};
-
-	fputs("<h2>Figures</h2><div class=\"wide\"><table><tr><th>run</th><th>messages/s</th>"
-	      "<th>p50 &#181;s</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th>"
-	      "<th>sent</th><th>lost</th><th>corrupted</th><th>duplicated</th>"
-	      "<th>failed</th><th>CPU of the tool</th></tr>\n",
-	        file);
-	for (size_t i = 0; i < n; i++) {
-		const struct result *run = runs[i];
-
-		print_name(run, i, file);
-		print_compared(result_rate(run), result_rate(runs[0]), i == 0, file);
-		for (size_t j = 0; j < sizeof(parts) / sizeof(parts[0]); j++)
-			print_compared(quantile_us(run, parts[j]), quantile_us(runs[0], parts[j]),
-			        i == 0, file);
-		fprintf(file,
-		        "<td>%llu</td><td>%llu</td><td>%llu</td><td>%llu</td><td>%llu</td>"
-		        "<td>%.0f %%%s</td></tr>\n",
-		        (unsigned long long)run->sent, (unsigned long long)run->lost,
-		        (unsigned long long)run->corrupted, (unsigned long long)run->duplicated,
-		        (unsigned long long)run->failed + run->broken, 100 * run->tool_load,
-		        result_is_limited(run) ? " (the limit)" : "");
-	}
-	fputs("</table></div>\n", file);
-}
-
 /* The lowest and the highest latency of all runs, as powers of ten, in us. */
 static struct axis
 latency_axis(const struct result *const *runs, size_t n)
@@ -152,8 +50,8 @@ latency_axis(const struct result *const *runs, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (runs[i]->echo_ns.total == 0)
 			continue;
-		low = fmin(low, quantile_us(runs[i], .001));
-		high = fmax(high, quantile_us(runs[i], 1));
+		low = fmin(low, report_part_us(&runs[i]->echo_ns, .001));
+		high = fmax(high, report_part_us(&runs[i]->echo_ns, 1));
 	}
 	low = pow(10, floor(log10(fmax(fmin(low, high), .1))));
 	return (struct axis){low, fmax(pow(10, ceil(log10(high))), low * 10), true};
@@ -182,7 +80,8 @@ draw_percentiles(const struct result *const *runs, size_t n, FILE *file)
 
 			x = fmin(x, fmin(total, chart.x.high));
 			chart_point(&chart, x,
-			        fmax(quantile_us(runs[i], x < total ? 1 - 1 / x : 1), .1));
+			        fmax(report_part_us(&runs[i]->echo_ns, x < total ? 1 - 1 / x : 1),
+			                .1));
 			if (x >= fmin(total, chart.x.high))
 				break;
 		}
@@ -205,7 +104,7 @@ count_whole(const struct result *run)
 	size_t n = run->n_intervals;
 
 	while (n > 1 && (double)(run->intervals[n - 1].time_s - run->intervals[0].time_s + 1) >
-	                        seconds(run->duration_ns) + .05)
+	                        report_seconds(run->duration_ns) + .05)
 		n--;
 	return n;
 }
@@ -247,7 +146,7 @@ losses_of(const struct span *span)
 static double
 latency_of(const struct span *span, double part)
 {
-	return (double)histogram_quantile(&span->echo_ns, part) / NS_PER_US;
+	return report_part_us(&span->echo_ns, part);
 }
 
 static double
@@ -347,14 +246,15 @@ report_html(const struct result *const *runs, size_t n, FILE *file)
 {
 	fputs(head, file);
 	fputs("<h1>Load of an echo service</h1>\n", file);
-	print_figures(runs, n, file);
+	report_figures(runs, n, file);
+	report_connections(runs, n, file);
 	if (n > 1)
 		fputs("<p>&#215;: of the first run&#8217;s.</p>\n", file);
 	fputs("<div class=\"charts\">\n", file);
 	draw_percentiles(runs, n, file);
 	draw_over_time(runs, n, file);
 	fputs("</div>\n", file);
-	print_settings(runs, n, file);
+	report_settings(runs, n, file);
 	fprintf(file, "<p>Written by echod-bench %s.</p></body></html>\n", runs[0]->version);
 }
 

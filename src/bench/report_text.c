@@ -31,20 +31,27 @@ print_row(const char *name, const struct histogram *histogram, FILE *file)
 static void
 print_head(const struct result *r, FILE *file)
 {
-	bool udp = strcmp(r->protocol, "udp") == 0;
+	bool udp = strcmp(r->protocol, "udp") == 0, short_lived = r->per_connection > 0;
 
 	if (r->label)
 		fprintf(file, "%s\n", r->label);
-	fprintf(file, "%s over %s: %llu %s, %llu bytes per message, ", r->address,
-	        udp ? "UDP" : "TCP", (unsigned long long)r->opened, udp ? "sockets" : "connections",
+	fprintf(file, "%s over %s: %llu %s%s, %llu bytes per message\n", r->address,
+	        udp ? "UDP" : "TCP", (unsigned long long)(short_lived ? r->connections : r->opened),
+	        udp ? "sockets" : "connections", short_lived ? " at a time" : "",
 	        (unsigned long long)r->size);
 	if (r->rate > 0)
-		fprintf(file, "%llu messages per second due (open loop)",
+		fprintf(file, "open loop: %llu messages per second due",
 		        (unsigned long long)r->rate);
+	else if (r->connect_rate > 0)
+		fprintf(file, "open loop: %llu connections per second due",
+		        (unsigned long long)r->connect_rate);
 	else
-		fprintf(file, "%llu in flight on each (closed loop)", (unsigned long long)r->depth);
+		fprintf(file, "closed loop: %llu in flight on each", (unsigned long long)r->depth);
+	if (short_lived)
+		fprintf(file, ", closed after %llu message%s",
+		        (unsigned long long)r->per_connection, r->per_connection > 1 ? "s" : "");
 	if (r->processes > 1)
-		fprintf(file, ", from %llu processes on %s", (unsigned long long)r->processes,
+		fprintf(file, "\nfrom %llu processes on %s", (unsigned long long)r->processes,
 		        r->hostname);
 	fputs("\n\n", file);
 }
@@ -69,6 +76,10 @@ print_rates(const struct result *r, FILE *file)
 	fprintf(file, "  echoed   %llu messages in %.2f s: %.0f per second, %.2f MB/s each way\n",
 	        (unsigned long long)r->echoed_in_time, seconds(r->duration_ns), result_rate(r),
 	        result_rate(r) * (double)r->size / 1e6);
+	if (r->per_connection > 0)
+		fprintf(file, "  closed   %llu of %llu connections: %.0f per second\n",
+		        (unsigned long long)r->closed_in_time, (unsigned long long)r->opened,
+		        result_connection_rate(r));
 	print_cpu(r->processes > 1 ? "  CPU      busiest process" : "  CPU      echod-bench",
 	        r->tool_load, r->tool_cpu_ns, r, file);
 	if (r->server_cpu_ns > 0)
@@ -161,6 +172,7 @@ report_text(const struct result *r, FILE *file)
 		        "p99", "p99.9", "max");
 	print_row("connect", &r->connect_ns, file);
 	print_row("echo", &r->echo_ns, file);
+	print_row("close", &r->close_ns, file);
 	print_faults(r, file);
 	print_end(r, file);
 	print_notes(r, file);

@@ -31,6 +31,9 @@ struct stream {
 	size_t missing;     /* bytes of the message that comes back now */
 	bool spoilt;        /* one of those before was wrong */
 	uint64_t settled;   /* messages */
+	uint64_t left;      /* messages that may begin: in a session, of its connection */
+	uint64_t since_ns;  /* the last began, or the end of a session */
+	bool closing;       /* we have sent FIN, the peer's is awaited */
 	size_t first, next; /* volleys: a ring of depth */
 	struct volley volleys[];
 };
@@ -68,6 +71,10 @@ stream_end(struct lane *lane)
 	lane->open = false;
 	ev_io_stop(lane->traffic->loop, &lane->io);
 	close(lane->io.fd);
+	if (lane->traffic->per_connection > 0)
+		traffic_forgone(lane->traffic, stream_of(lane)->left);
+	if (lane->traffic->on_end)
+		lane->traffic->on_end(lane->traffic->owner, lane);
 }
 
 static void
@@ -119,6 +126,8 @@ begin(struct stream *stream, uint64_t now_ns)
 
 	if (count > traffic->budget)
 		count = traffic->budget;
+	if (count > stream->left)
+		count = stream->left;
 	if (count == 0 || !traffic->running || traffic->open_loop)
 		return;
 	stream->volleys[stream->next] = (struct volley){now_ns, count};
@@ -126,6 +135,24 @@ begin(struct stream *stream, uint64_t now_ns)
 	stream->lane.pending += count;
 	stream->unsent += count * traffic->size;
 	traffic_begun(traffic, count);
+	stream->since_ns = now_ns;
+	if (traffic->per_connection > 0) {
+		stream->left -= count;
+		traffic->promised -= count;
+	}
+}
+
+/* Ends a session, all of whose messages are back: half, and the other half is the peer's. */
+static void
+close_if_done(struct stream *stream, uint64_t now_ns)
+{
+	if (stream->lane.traffic->per_connection == 0 || !stream->lane.open || stream->closing ||
+	        stream->lane.pending > 0)
+		return;
+	stream->closing = true;
+	stream->since_ns = now_ns;
+	if (shutdown(stream->lane.io.fd, SHUT_WR) < 0)
+		break_off(stream, -errno);
 }
 
 static void
@@ -218,6 +245,11 @@ receive(struct stream *stream)
 	ssize_t n = recv(stream->lane.io.fd, traffic->scratch, traffic->scratch_size, MSG_DONTWAIT);
 	uint64_t now_ns;
 
+	if (n == 0 && stream->closing) {
+		histogram_record(&traffic->close_ns, clock_now_ns() - stream->since_ns, 1);
+		stream_end(&stream->lane);
+		return;
+	}
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			break_off(stream, n == 0 ? -EPIPE : -errno);
@@ -232,6 +264,7 @@ receive(struct stream *stream)
 	take(stream, (size_t)n, now_ns);
 	begin(stream, now_ns);
 	flush_if_ready(stream);
+	close_if_done(stream, now_ns);
 }
 
 static void
@@ -255,6 +288,7 @@ stream_start(struct lane *lane, struct traffic *traffic, uint64_t index, int pee
 	        .lane = {.traffic = traffic, .index = index, .open = true},
 	        .origin = payload_position(index),
 	        .missing = traffic->size,
+	        .left = traffic->per_connection > 0 ? traffic->per_connection : UINT64_MAX,
 	};
 	ev_io_init(&lane->io, stream_on_io, peer_fd, EV_READ);
 	ev_io_start(traffic->loop, &lane->io);
@@ -264,8 +298,11 @@ stream_start(struct lane *lane, struct traffic *traffic, uint64_t index, int pee
 static void
 stream_pump(struct lane *lane)
 {
-	begin(stream_of(lane), clock_now_ns());
+	uint64_t now_ns = clock_now_ns();
+
+	begin(stream_of(lane), now_ns);
 	flush_if_ready(stream_of(lane));
+	close_if_done(stream_of(lane), now_ns);
 }
 
 static void
@@ -276,12 +313,14 @@ stream_add(struct lane *lane)
 	traffic_begun(lane->traffic, 1);
 }
 
-/* TCP itself tries again. */
+/* TCP itself tries again; but a session must end for others to begin. */
 static void
 stream_tick(struct lane *lane, uint64_t now_ns)
 {
-	(void)lane;
-	(void)now_ns;
+	const struct traffic *traffic = lane->traffic;
+
+	if (traffic->per_connection > 0 && now_ns > stream_of(lane)->since_ns + traffic->timeout_ns)
+		break_off(stream_of(lane), -ETIMEDOUT);
 }
 
 const struct lane_kind stream_lane = {

@@ -61,7 +61,7 @@ worker_on_report(struct load *load, void *owner)
 
 	if (load->phase > LOAD_WAITING && !reporter->each_second)
 		return;
-	measurement_update(&load->measurement);
+	load_update(load);
 	write_report(reporter, &load->measurement.result);
 }
 
@@ -130,6 +130,7 @@ start_worker(struct workers *workers, size_t i, uint64_t first, int go_read_fd)
 	close(pipe_fds[0]);
 	own.connections = share(o->connections, o->processes, i);
 	own.rate = share(o->rate, o->processes, i);
+	own.connect_rate = share(o->connect_rate, o->processes, i);
 	own.total = share(o->total, o->processes, i);
 	exit(work(&own, workers->to, first,
 	        &(struct reporter){pipe_fds[1], workers->on_second != NULL, 0}, go_read_fd));

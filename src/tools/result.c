@@ -37,6 +37,8 @@ const struct result_field result_fields[] = {
         FIELD("options.size_bytes", COUNT, SAME, size),
         OPTIONAL("options.depth", COUNT, SAME, depth),
         OPTIONAL("options.rate", COUNT, SUM, rate),
+        OPTIONAL("options.messages_per_connection", COUNT, SAME, per_connection),
+        OPTIONAL("options.connect_rate", COUNT, SUM, connect_rate),
         OPTIONAL("options.total", COUNT, SUM, total),
         OPTIONAL("options.duration_s", SECONDS, SAME, wanted_ns),
         FIELD("options.warmup_s", SECONDS, SAME, warmup_ns),
@@ -45,6 +47,7 @@ const struct result_field result_fields[] = {
         FIELD("connections.opened", COUNT, SUM, opened),
         FIELD("connections.failed", COUNT, SUM, failed),
         FIELD("connections.broken", COUNT, SUM, broken),
+        OPTIONAL("connections.closed_in_time", COUNT, SUM, closed_in_time),
         FIELD("counts.sent", COUNT, SUM, sent),
         FIELD("counts.echoed", COUNT, SUM, echoed),
         FIELD("counts.lost", COUNT, SUM, lost),
@@ -329,15 +332,28 @@ result_merge(struct result *sum, const struct result *part, char *problem, size_
 	merge_span(sum, part);
 	histogram_add(&sum->connect_ns, &part->connect_ns);
 	histogram_add(&sum->echo_ns, &part->echo_ns);
+	histogram_add(&sum->close_ns, &part->close_ns);
 	return merge_intervals(sum, part);
+}
+
+static double
+rate(const struct result *result, uint64_t count)
+{
+	double seconds = (double)result->duration_ns / (double)NS_PER_S;
+
+	return seconds > 0 ? (double)count / seconds : 0;
 }
 
 double
 result_rate(const struct result *result)
 {
-	double seconds = (double)result->duration_ns / (double)NS_PER_S;
+	return rate(result, result->echoed_in_time);
+}
 
-	return seconds > 0 ? (double)result->echoed_in_time / seconds : 0;
+double
+result_connection_rate(const struct result *result)
+{
+	return rate(result, result->closed_in_time);
 }
 
 bool

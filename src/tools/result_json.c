@@ -139,10 +139,13 @@ result_to_json(const struct result *result, size_t first_interval)
 		add_field(root, result, &result_fields[i]);
 	json_add_real(root, "messages_per_second", result_rate(result));
 	json_add_real(root, "bytes_per_second", result_rate(result) * (double)result->size);
+	if (result->per_connection > 0)
+		json_add_real(root, "connections_per_second", result_connection_rate(result));
 	json_object_object_add(
 	        root, "limited_by_tool", json_object_new_boolean(result_is_limited(result)));
 	add_histogram(root, "connect", &result->connect_ns);
 	add_histogram(root, "echo", &result->echo_ns);
+	add_histogram(root, "close", &result->close_ns);
 	add_intervals(root, result, first_interval);
 	return root;
 }
@@ -339,6 +342,7 @@ result_from_json(struct json_object *json, struct result *result, char *problem,
 	if (!reader.failed) {
 		read_histogram(&reader, json, "connect", &result->connect_ns);
 		read_histogram(&reader, json, "echo", &result->echo_ns);
+		read_histogram(&reader, json, "close", &result->close_ns);
 		read_intervals(&reader, json, result);
 	}
 	return reader.failed ? -EBADMSG : 0;

@@ -83,7 +83,9 @@ class WithTheDaemon(Case):
             status, out, err = run("-p", daemon.tcp, "-c", 2, "-t", "200ms", "-w", "50ms", "--stats-pid", daemon.pid,
                                    "127.0.0.1")
             self.assertEqual((status, err), (0, ""))
-            self.assertIn("127.0.0.1:%d over TCP: 2 connections, 64 bytes per message, 1 in flight" % daemon.tcp, out)
+            self.assertIn("127.0.0.1:%d over TCP: 2 connections, 64 bytes per message\nclosed loop: 1 in flight on each\n"
+                          % daemon.tcp, out)
+            self.assertLessEqual(max(map(len, out.splitlines())), 80)
             self.assertRegex(out, r"echoed +\d+ messages in 0\.[2-9]\d s: \d+ per second")
             self.assertRegex(out, r"(?m)^ +us +min +p50 +p90 +p99 +p99\.9 +max\n +connect( +\d+\.\d){6}\n +echo( +\d+\.\d){6}$")
             self.assertRegex(out, r"of \d+ sent: 0 lost, 0 corrupted, 0 duplicated")

@@ -91,6 +91,21 @@ class Report(Case):
         page = self.page(self.path("lossy"))
         self.assertEqual(len(page.lines["line run0 solid"]), 4)
 
+    def test_connections_that_come_and_go_have_a_table(self):
+        with harness.Daemon() as daemon:
+            run("-p", daemon.tcp, "-n", 50, "--connect-rate", 500, "--label", "short", "-o", self.path("a"), "127.0.0.1")
+            run("-p", daemon.tcp, "-n", 50, "--messages-per-connection", 5, "-o", self.path("b"), "127.0.0.1")
+            run("-p", daemon.tcp, "-n", 50, "-o", self.path("c"), "127.0.0.1")
+        with open(self.path("a"), encoding="utf-8") as file:
+            first = json.load(file)
+        heading, short, longer, _ = [row for row in self.page(*map(self.path, "abc")).rows if len(row) == 11]
+        self.assertEqual(heading[1], "connections/s")
+        self.assertAlmostEqual(float(short[1]), first["connections_per_second"], 0)
+        self.assertAlmostEqual(float(short[4]), 1e6 * first["connect"]["max_s"], 0)
+        self.assertAlmostEqual(float(short[7]), 1e6 * first["close"]["max_s"], 0)
+        self.assertEqual((short[8:], longer[8]), (["50", "0", "0"], "10"))
+        self.assertFalse([row for row in self.page(self.path("c")).rows if len(row) == 11])
+
     def test_what_cannot_be_drawn(self):
         self.assertIn("No such file", run("report", self.path("none"))[2])
         self.assertIn("FILE is missing", run("report")[2])

@@ -39,6 +39,7 @@ describe(struct result *result, const char *hostname, const char *label)
 	result->depth = 1;
 	result->wanted_ns = N_SECONDS * S;
 	result->timeout_ns = 2 * S;
+	result->per_connection = 3;
 }
 
 /* Records the same exchanges in the whole and in one of ten parts each. */
@@ -64,6 +65,16 @@ setup(void **state)
 			parts[p].duration_ns = N_SECONDS * S + S / 2;
 		parts[p].connections = parts[p].opened = p + 1;
 		parts[p].processes = 1;
+		parts[p].connect_rate = 10;
+		parts[p].closed_in_time = p;
+		for (uint64_t i = 0; i < p; i++) {
+			uint64_t ns = 1000 + random_below(1000000);
+
+			histogram_record(&parts[p].close_ns, ns, 1);
+			histogram_record(&whole.close_ns, ns, 1);
+		}
+		whole.connect_rate += 10;
+		whole.closed_in_time += p;
 		parts[p].tool_load = (double)p / 16;
 		parts[p].tool_cpu_ns = p * S / 7;
 		parts[p].server_cpu_ns = p == 5 ? 3 * S : 0;
@@ -207,9 +218,16 @@ test_what_is_written_is_read(void **state)
 	result_set_text(&full.error, "Connection refused");
 	full.late = 7;
 	json = result_to_json(&full, 0);
+	assert_true(json_object_object_get_ex(json, "connections_per_second", NULL));
 	assert_int_equal(result_from_json(json, &read, problem, sizeof(problem)), 0);
 	json_object_put(json);
 	assert_same(&read, &full);
+	assert_int_equal(read.closed_in_time, 45);
+	assert_int_equal(read.close_ns.total, 45);
+	full.per_connection = 0; /* connections that stay have no rate */
+	json = result_to_json(&full, 0);
+	assert_false(json_object_object_get_ex(json, "connections_per_second", NULL));
+	json_object_put(json);
 	result_release(&read);
 	/* from an interval on, as workers report */
 	json = result_to_json(&full, N_SECONDS - 2);

@@ -29,7 +29,8 @@ struct lane_kind {
 	void (*add)(struct lane *lane);
 	/* Gives up what has taken too long, tries again what could not be sent. */
 	void (*tick)(struct lane *lane, uint64_t now_ns);
-	/* Closes it; what is pending is lost. Fine for one that is all zero, or ended. */
+	/* Closes it; what is pending is lost, and traffic's on_end is told. Fine for one that is
+	 * all zero, or ended. */
 	void (*end)(struct lane *lane);
 };
 

@@ -30,6 +30,8 @@ struct load {
 	const struct lane_kind *kind;
 	unsigned char *lanes; /* n_lanes of them, one each stride bytes */
 	size_t stride, n_lanes;
+	struct lane **idle;        /* of sessions: the n_idle lanes that are free */
+	size_t n_idle, n_sessions; /* under way, from before they have a lane */
 	struct measurement measurement;
 	bool interrupted;
 	uint64_t issued;       /* of the schedule */
@@ -47,6 +49,12 @@ struct load {
 	ev_signal interrupt, terminate;
 };
 
+static inline struct lane *
+load_lane(const struct load *load, uint64_t i)
+{
+	return (struct lane *)(void *)(load->lanes + i * load->stride);
+}
+
 /*
  * Prepares a run towards an address; first is the place of its connections among those of all
  * processes. Returns 0 or a negative errno. Release it in either case. A load is large: not for the
@@ -60,6 +68,9 @@ void load_start(struct load *load);
 
 /* Runs on the default loop. The result is in measurement, with the error of a run without any. */
 void load_run(struct load *load);
+
+/* Brings the result up to date. */
+void load_update(struct load *load);
 
 void load_release(struct load *load);
 

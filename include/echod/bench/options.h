@@ -17,6 +17,9 @@ struct bench_options {
 	uint64_t duration_ms; /* 0: until total messages are done */
 	uint64_t total;       /* messages; 0: as many as the duration allows */
 	uint64_t rate;        /* messages a second, an open loop; 0: a closed one */
+	/* of a connection, which is closed after them; 0: all are opened once and stay */
+	uint64_t messages_per_connection;
+	uint64_t connect_rate; /* connections a second, an open loop of them; 0: a closed one */
 	uint64_t warmup_ms, timeout_ms;
 	uint64_t processes;
 	uint64_t start_at_ns; /* since 1970; 0: at once */

@@ -25,6 +25,7 @@ struct counts {
 };
 
 struct lane;
+struct bench_options;
 
 struct traffic {
 	struct ev_loop *loop;
@@ -35,12 +36,15 @@ struct traffic {
 	uint64_t budget;     /* how many more */
 	uint64_t timeout_ns; /* what takes longer over UDP is lost */
 	size_t n_lanes;      /* message k of the schedule belongs to lane k % n_lanes */
-	size_t capacity;     /* of a lane of datagrams: messages that it can tell apart */
+	/* in sessions: messages of a connection, which is closed after them; 0: it stays open */
+	uint64_t per_connection;
+	uint64_t promised; /* messages that sessions under way have yet to begin */
+	size_t capacity;   /* of a lane of datagrams: messages that it can tell apart */
 	struct schedule schedule;
 	struct counts counts;
-	struct tcp_sums tcp; /* of streams, at their end */
-	uint64_t pending;    /* begun and neither back nor given up */
-	struct histogram echo_ns;
+	struct tcp_sums tcp;                /* of streams, at their end */
+	uint64_t pending;                   /* begun and neither back nor given up */
+	struct histogram echo_ns, close_ns; /* close: from one FIN to the other */
 	struct payload payload;
 	unsigned char *scratch; /* where bytes are received: nothing stays in it */
 	size_t scratch_size;
@@ -48,7 +52,13 @@ struct traffic {
 	int trouble;                  /* the first error met, as a negative errno, or 0 */
 	uint64_t n_troubles;
 	size_t n_broken; /* lanes that ended before their time */
+	void *owner;
+	/* A lane has ended and may be started again. NULL: it may not. */
+	void (*on_end)(void *owner, struct lane *lane);
 };
+
+/* All zero before. */
+void traffic_init(struct traffic *traffic, const struct bench_options *options);
 
 /* count messages that started then are back now, unchanged. */
 static inline void
@@ -73,6 +83,14 @@ traffic_begun(struct traffic *traffic, uint64_t count)
 	traffic->counts.sent += count;
 	traffic->pending += count;
 	traffic->budget -= count;
+}
+
+/* A session began so many messages less than it might have: they are not made up for. */
+static inline void
+traffic_forgone(struct traffic *traffic, uint64_t count)
+{
+	traffic->promised -= count;
+	traffic->budget -= count < traffic->budget ? count : traffic->budget;
 }
 
 static inline void

@@ -36,9 +36,11 @@ struct result {
 
 	/* the options, as given or by default; 0 where they do not apply */
 	uint64_t processes, connections, size, depth, rate, total;
+	uint64_t per_connection, connect_rate;
 	uint64_t wanted_ns, warmup_ns, interval_ns, timeout_ns;
 
 	uint64_t opened, failed, broken; /* connections */
+	uint64_t closed_in_time;         /* in order, before the end of the measurement */
 	/* messages that were measured; late: of the lost, those that came after all */
 	uint64_t sent, echoed, lost, late, corrupted, duplicated, reordered;
 	uint64_t warmup_faults;
@@ -50,7 +52,7 @@ struct result {
 	uint64_t jitter_ns;               /* RFC 3550, the worst flow's */
 	uint64_t ipdv_pairs, ipdv_sum_ns; /* differences between successive echoes (RFC 3393) */
 
-	struct histogram connect_ns, echo_ns;
+	struct histogram connect_ns, echo_ns, close_ns;
 	struct result_interval *intervals; /* in the order of their time */
 	size_t n_intervals;
 };
@@ -94,6 +96,9 @@ int result_merge(struct result *sum, const struct result *part, char *problem, s
 
 /* Messages echoed per second of the measurement; 0 when nothing was measured. */
 double result_rate(const struct result *result);
+
+/* The same of connections that were closed. */
+double result_connection_rate(const struct result *result);
 
 /* The tool had less than a tenth of its core to spare. */
 bool result_is_limited(const struct result *result);
