@@ -11,34 +11,56 @@ import harness
 
 SOURCES = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILD = os.path.dirname(harness.ECHOD)
+COMPLETIONS = os.path.join(SOURCES, "packaging/completions")
 PROGRAMS = [harness.ECHOD, *map(os.environ.get, ("ECHOD_CLIENT", "ECHOD_BENCH", "ECHOD_STAT", "ECHOD_EXPORTER"))]
 
 
-def options(program):
+def options(*command):
     """As --help has them; a value follows "="."""
-    text = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
     return re.findall(r"^  (?:-\w, |    )(--[^\s=]+=?)", text, re.M)
 
 
+def bash(*words):
+    script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }; _echod "$1"; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    return ["bash", "-c", script, "bash", os.path.join(COMPLETIONS, "echod.bash"), *words]
+
+
+def zsh(*words):
+    """What it offers _arguments, which takes those that begin as the last word does."""
+    script = ('setopt extendedglob; f() { source $1 }; file=$1; shift; words=("$@"); CURRENT=$#; '
+              '_call_program() { shift; eval "$@" }; _arguments() { print -rl -- "$@" }; f $file')
+    return ["zsh", "-f", "-c", script, "zsh", os.path.join(COMPLETIONS, "echod.zsh"), *words]
+
+
+def fish(*words):
+    return ["fish", "--no-config", "-c", 'source $argv[1]; complete --do-complete "$argv[2]"',
+            os.path.join(COMPLETIONS, "echod.fish"), " ".join(words)]
+
+
 class Completion(unittest.TestCase):
-    def complete(self, program, word):
-        script = ('source "$1"; COMP_WORDS=("$2" "$3"); COMP_CWORD=1; compopt() { :; }; _echod "$2"; '
-                  'printf "%s\\n" "${COMPREPLY[@]}"')
-        done = subprocess.run(
-            ["bash", "-c", script, "bash", os.path.join(SOURCES, "packaging/completions/echod"), program, word],
-            capture_output=True, text=True, check=True)
+    """What three shells offer is what --help names."""
+
+    def complete(self, shell, *words):
+        harness.require(shutil.which(shell.__name__), shell.__name__)
+        done = subprocess.run(shell(*words), capture_output=True, text=True, check=True)
         self.assertEqual(done.stderr, "")
-        return done.stdout.split()
+        return re.findall(r"^(--[a-z0-9-]+=?)(?:$|[\t[])", done.stdout, re.M)
 
     def test_every_option_of_every_program(self):
-        for program in PROGRAMS:
-            with self.subTest(program=program):
-                self.assertGreater(len(options(program)), 2)
-                self.assertEqual(self.complete(program, "--"), options(program))
+        for command in (*([program] for program in PROGRAMS), [PROGRAMS[2], "merge"], [PROGRAMS[2], "report"]):
+            names = options(*command)
+            self.assertGreater(len(names), 2)
+            for shell in (bash, zsh, fish):
+                with self.subTest(command=command, shell=shell.__name__):
+                    self.assertEqual(sorted(self.complete(shell, *command, "--")), sorted(names))
 
     def test_a_beginning(self):
-        self.assertEqual(self.complete(harness.ECHOD, "--exit"), ["--exit-idle-time="])
-        self.assertEqual(self.complete(harness.ECHOD, "--port=5"), [])
+        for shell in (bash, fish):
+            with self.subTest(shell=shell.__name__):
+                self.assertEqual(self.complete(shell, harness.ECHOD, "--exit"), ["--exit-idle-time="])
+                self.assertEqual(self.complete(shell, harness.ECHOD, "--port=5"), [])
 
 
 class Prefix(unittest.TestCase):

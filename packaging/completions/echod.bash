@@ -2,11 +2,14 @@
 # shellcheck shell=bash
 _echod()
 {
-	local current=${COMP_WORDS[COMP_CWORD]} options
+	local current=${COMP_WORDS[COMP_CWORD]} command=("$1") options
 
 	COMPREPLY=()
+	case ${1##*/}:${COMP_WORDS[1]} in
+	echod-bench:merge | echod-bench:report) command+=("${COMP_WORDS[1]}") ;;
+	esac
 	[[ $current == -* && $current != *=* ]] || return 0
-	options=$("$1" --help 2>/dev/null | grep -oE '^ .{5}--[a-z0-9-]+=?' | grep -oE -- '--.*')
+	options=$("${command[@]}" --help 2>/dev/null | grep -oE '^ .{5}--[a-z0-9-]+=?' | grep -oE -- '--.*')
 	mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
 	# a value follows at once
 	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
