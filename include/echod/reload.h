@@ -24,6 +24,7 @@ struct reload {
 	struct acceptor *acceptor;
 	struct udp *udp;
 	struct stats *stats;  /* up to date */
+	uint64_t log_lost;    /* lines that the programs before have lost */
 	uint32_t other_files; /* descriptors beside listeners and connections */
 };
 

@@ -247,21 +247,24 @@ choose_address(struct choice *choice, const struct address *address, bool dual_s
 	return 0;
 }
 
+/* A host without IPv6 at the start keeps its sockets, which a dual-stack one would overlap. */
 static int
 choose_everywhere(struct choice *choice)
 {
 	struct address any = {.length = sizeof(any.in6), .in6 = {.sin6_family = AF_INET6}};
-	int error;
+	struct listener ipv4 = {.type = choice->options->tcp ? SOCK_STREAM : SOCK_DGRAM,
+	        .wanted = {.length = sizeof(any.in4), .in4 = {.sin_family = AF_INET}}};
 
 	address_set_port(&any, (uint16_t)choice->options->port);
-	error = choose_address(choice, &any, true);
-	if (error != -EAFNOSUPPORT && error != -EADDRNOTAVAIL)
-		return error;
-	/* a host without IPv6 */
-	close_behind(choice->listeners, choice->kept, choice->known);
-	any = (struct address){.length = sizeof(any.in4), .in4 = {.sin_family = AF_INET}};
-	address_set_port(&any, (uint16_t)choice->options->port);
-	return choose_address(choice, &any, false);
+	address_set_port(&ipv4.wanted, (uint16_t)choice->options->port);
+	if (!find_known(choice, &ipv4)) {
+		int error = choose_address(choice, &any, true);
+
+		if (error != -EAFNOSUPPORT && error != -EADDRNOTAVAIL)
+			return error;
+		close_behind(choice->listeners, choice->kept, choice->known);
+	}
+	return choose_address(choice, &ipv4.wanted, false);
 }
 
 static int

@@ -272,6 +272,7 @@ reload_restore(struct reload *reload, const struct handover *handover)
 			break;
 		}
 	}
+	reload->log_lost = reload->stats->log_lost;
 	reload->stats->tcp_open = connections_open_now(reload->connections);
 	reload->stats->reloads += !handover->refused;
 	reload->stats->last_reload_successful = !handover->refused;

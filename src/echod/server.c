@@ -136,7 +136,7 @@ server_on_stats_read(void *owner)
 	stats->rings_lent = connections_rings_lent(server->connections);
 	stats->files_open = server->survivors.other_files + server->survivors.listeners->count +
 	                    stats->tcp_open;
-	stats->log_lost = log_lost();
+	stats->log_lost = server->survivors.log_lost + log_lost();
 	udp_update_stats(server->udp);
 }
 
@@ -339,7 +339,7 @@ server_new(const struct options *options, struct listeners *listeners, uint32_t 
 	server->stats.start_time_s = (uint64_t)ev_now(server->loop);
 	server->stats.last_reload_successful = 1;
 	server->survivors = (struct reload){options, listeners, server->connections,
-	        server->acceptor, server->udp, &server->stats,
+	        server->acceptor, server->udp, &server->stats, 0,
 	        /* the last descriptor that the start opens is the lowest free one */
 	        .other_files =
 	                (uint32_t)(server->signals.watcher.fd + 1) - (uint32_t)listeners->count};

@@ -36,16 +36,17 @@ SOURCES = HERE.parent.parent / "src" / "echod"
 TESTS = {
     "ring.c": ["ring"],
     "bucket.c": ["bucket"],
-    "echo.c": ["echo", "connection", "connection_end"],
+    "echo.c": ["echo", "connection", "connection_end", "reload"],
     "delivery.c": ["delivery"],
-    "connection.c": ["connection", "connection_end", "connection_exit", "connection_lingers", "connection_new"],
+    "connection.c": ["connection", "connection_end", "connection_exit", "connection_lingers", "connection_new",
+                     "reload"],
     "sweep.c": ["sweep", "sweep_room", "connection_lingers"],
-    "acceptor.c": ["acceptor", "acceptor_gate"],
+    "acceptor.c": ["acceptor", "acceptor_gate", "reload"],
     "udp_filter.c": ["udp_filter"],
     "udp_replies.c": ["udp_replies", "udp_groups"],
     "source.c": ["source"],
     "source_limit.c": ["source_limit", "source_new"],
-    "source_tokens.c": ["source_tokens", "source_new"],
+    "source_tokens.c": ["source_tokens", "source_new", "reload"],
 }
 SEEDS = 3000
 # What goes on for longer, of processor time or of waiting, has been noticed. Without a mutant a unit

@@ -104,6 +104,22 @@ new_ones_share_a_known_free_port(void **state)
 }
 
 static void
+a_host_without_ipv6_keeps_its_sockets(void **state)
+{
+	struct listening old, new;
+
+	(void)state;
+	sockets.family_error = EAFNOSUPPORT;
+	assert_int_equal(LISTEN(&old, "--port=0", "--tcp=off"), 0);
+	sockets_reset();
+	assert_int_equal(CHOOSE(&new, &old.listeners, "--port=0", "--tcp=off"), 0);
+	assert_int_equal(new.listeners.count, 1);
+	assert_int_equal(shared(&new, &old), 1);
+	end(&new, &old.listeners);
+	sockets_end(&old);
+}
+
+static void
 without_memory_nothing_is_left_open(void **state)
 {
 	struct listening old, new;
@@ -218,6 +234,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup(those_that_are_wanted_again_are_chosen, sockets_setup),
 	        cmocka_unit_test_setup(new_ones_share_a_known_free_port, sockets_setup),
+	        cmocka_unit_test_setup(a_host_without_ipv6_keeps_its_sockets, sockets_setup),
 	        cmocka_unit_test_setup(without_memory_nothing_is_left_open, sockets_setup),
 	        cmocka_unit_test_setup(the_stats_socket_stays_or_moves, sockets_setup),
 	        cmocka_unit_test_setup(what_is_saved_is_restored, sockets_setup),

@@ -345,6 +345,7 @@ expect_restored(struct parts *parts)
 	assert_int_equal(parts->stats.tcp_open, N_CONNECTIONS);
 	assert_int_equal(parts->stats.tcp_accepted, N_CONNECTIONS);
 	assert_int_equal(parts->stats.udp_received, 77);
+	assert_int_equal(parts->reload.log_lost, 3);
 	assert_int_equal(acceptor_bucket(parts->reload.acceptor)->full_at_ns, 4242);
 	assert_int_equal(parts->reload.other_files, 5);
 }
@@ -392,6 +393,7 @@ everything_survives(void **state)
 			}
 		}
 		old.stats.udp_received = 77;
+		old.stats.log_lost = 3;
 		acceptor_bucket(old.reload.acceptor)->full_at_ns = 4242;
 		assert_int_equal(source_tokens_take(udp_tokens(old.reload.udp), &source, &train,
 		                         UINT64_MAX / 2),

@@ -48,13 +48,15 @@ static void
 restored_connections_count_beyond_the_limit(void **state)
 {
 	struct source_limit *sources = source_limit_new(3, 1);
-	const struct address a = peer("192.0.2.1");
+	const struct address a = peer("192.0.2.1"), b = peer("192.0.2.2");
 	uint32_t place[2], none;
 
 	(void)state;
+	assert_int_equal(source_limit_restore(sources, &b), 0);
 	place[0] = source_limit_restore(sources, &a);
 	place[1] = source_limit_restore(sources, &a);
-	assert_int_equal(place[0], place[1]);
+	assert_int_equal(place[0], 1);
+	assert_int_equal(place[1], 1);
 	source_limit_disconnect(sources, place[0]);
 	assert_int_equal(source_limit_connect(sources, &a, &none), -EDQUOT);
 	source_limit_disconnect(sources, place[1]);

@@ -258,7 +258,10 @@ what_is_spent_is_saved(void **state)
 	source_tokens_restore(tokens, &record, start_ns + 2 * NS_PER_S);
 	assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 1);
 	source_tokens_restore(tokens, &record, start_ns);
-	assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 0);
+	for (uint32_t i = 0; i < 2000000; i++) { /* sources on every slot */
+		source = numbered(i);
+		assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 0);
+	}
 	source_tokens_free(tokens);
 }
 
