@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define WRAP(type, name, ...)                                                                      \
 	type __wrap_##name(__VA_ARGS__);                                                           \
@@ -29,6 +31,23 @@ void calls_end(void);
 
 /* False for who else in this process makes system calls: gcov's runtime is linked in, too. */
 bool calls_simulated(void);
+
+/* Whether a program starts: memory may be asked for. */
+bool calls_starting(void);
+
+/* The program executes itself: goes on in daemon_run(). Signals that are pending stay so. */
+void calls_execute(void);
+
+/* write(2), mmap(2) and munmap(2) of the state. */
+ssize_t calls_write_state(const void *bytes, size_t size);
+void *calls_map_state(int fd, size_t length);
+bool calls_unmap_state(const void *memory);
+
+/* close(2) of what has FD_CLOEXEC. */
+void calls_close_on_exec(void);
+
+/* execve(2) has succeeded: goes on where the program began. Defined by who runs the daemon. */
+_Noreturn void calls_on_execute(void);
 
 /* A signal is sent to the daemon. */
 void calls_signal(int number);

@@ -27,6 +27,8 @@ static struct {
 	int signal_fd; /* -1: none */
 	uint32_t files;
 	bool simulated;
+	uint64_t pending;  /* signals, while a program starts */
+	uint64_t executed; /* the turn in which a program has started, 0: at the beginning */
 } state;
 
 char *__real_getenv(const char *name);
@@ -54,6 +56,20 @@ bool
 calls_simulated(void)
 {
 	return state.simulated;
+}
+
+bool
+calls_starting(void)
+{
+	return clock_turn() == state.executed;
+}
+
+void
+calls_execute(void)
+{
+	state.pending = files_get(state.signal_fd, FILE_SIGNALS, "execve")->pending;
+	state.signal_fd = -1;
+	state.executed = clock_turn();
 }
 
 void
@@ -129,7 +145,8 @@ WRAP(int, signalfd, int fd, const sigset_t *heard, int flags)
 	if (signal_fd == 0)
 		signal_fd = files_open(FILE_SIGNALS);
 	if (signal_fd >= 0) {
-		files_any(signal_fd, "signalfd")->pending = 0;
+		files_any(signal_fd, "signalfd")->pending = state.pending;
+		state.pending = 0;
 		state.signal_fd = signal_fd;
 	}
 	trace("signalfd", flags, 0, signal_fd);
@@ -182,6 +199,8 @@ WRAP(ssize_t, write, int fd, const void *buffer, size_t size)
 {
 	if (!calls_simulated())
 		return __real_write(fd, buffer, size);
+	if (files_any(fd, "write")->kind == FILE_STATE)
+		return calls_write_state(buffer, size);
 	expect(fd == STDERR_FILENO, "write to descriptor %d", fd);
 	return answer(write_log(buffer, size));
 }
@@ -223,6 +242,8 @@ WRAP(char *, getenv, const char *name)
 {
 	if (calls_simulated() && strcmp(name, "NOTIFY_SOCKET") == 0)
 		return (char *)(uintptr_t)notify_now()->path;
+	if (calls_simulated() && strcmp(name, "RUNTIME_DIRECTORY") == 0)
+		return NULL;
 	return __real_getenv(name);
 }
 

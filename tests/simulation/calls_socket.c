@@ -202,8 +202,7 @@ WRAP(int, getsockname, int fd, struct sockaddr *name, socklen_t *length)
 	if (error)
 		return (int)answer(error);
 	if (file->kind == FILE_STATS) {
-		name->sa_family = AF_UNIX;
-		*length = sizeof(name->sa_family);
+		*length = stats_clients_name(name);
 		return 0;
 	}
 	if (file->kind != FILE_STREAM &&
@@ -227,6 +226,10 @@ WRAP(int, fcntl, int fd, int command, ...)
 	va_end(arguments);
 	if (!calls_simulated())
 		return __real_fcntl(fd, command, argument);
+	if (command == F_SETFD)
+		files_any(fd, "fcntl")->close_on_exec = argument & FD_CLOEXEC;
+	if (command == F_DUPFD_CLOEXEC)
+		return (int)answer(files_open(files_any(fd, "fcntl")->kind));
 	files_any(fd, "fcntl");
 	return command == F_GETFL ? O_RDWR : 0;
 }
@@ -382,7 +385,22 @@ close_file(struct file *file)
 	case FILE_SOCKET:
 	case FILE_SIGNALS:
 	case FILE_NOTIFY:
+	case FILE_STATE:
 		break;
+	}
+}
+
+void
+calls_close_on_exec(void)
+{
+	for (int fd = 0; fd < files_end(); fd++) {
+		struct file *file = files_at(fd);
+
+		if (file->kind != FILE_EPOLL && file->kind != FILE_SIGNALS &&
+		        file->kind != FILE_NOTIFY && !(file->kind && file->close_on_exec))
+			continue;
+		close_file(file);
+		files_close(fd);
 	}
 }
 

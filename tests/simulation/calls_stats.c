@@ -1,4 +1,5 @@
 #include "calls.h"
+#include "clock.h"
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
@@ -25,6 +26,7 @@ hand_over(const struct handed_over *sockets, int i, char *name)
 
 	strcpy(name, stats ? "echod-stats.socket" : "");
 	calls_settle(fd, sockets->families[i], sockets->types[i], true);
+	files_any(fd, "LISTEN_FDS")->close_on_exec = true; /* sd_listen_fds(3) */
 	if (stats)
 		stats_clients_listen(fd);
 	else if (sockets->types[i] == SOCK_STREAM && !sockets->bad)
@@ -35,6 +37,7 @@ WRAP(int, sd_listen_fds_with_names, int unset, char ***names)
 {
 	const struct handed_over *sockets = &scenario_now()->handed_over;
 
+	expect(clock_turn() == 0, "sockets are taken from systemd again");
 	expect(unset, "LISTEN_FDS stays for children");
 	if (sockets->n == 0)
 		return 0;

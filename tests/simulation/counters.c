@@ -17,7 +17,7 @@ static struct {
 	uint64_t accepted, refused, errors, pauses, listener_errors;
 	uint64_t received, sent; /* bytes of connections that are closed */
 	uint64_t surely[N_CLOSE_REASONS], perhaps[N_CLOSE_REASONS], closed;
-	uint64_t log_lost;
+	uint64_t log_lost, reloads;
 	uint32_t seen;
 } state;
 
@@ -67,6 +67,12 @@ void
 counters_on_log_lost(void)
 {
 	state.log_lost++;
+}
+
+void
+counters_on_reload(void)
+{
+	state.reloads++;
 }
 
 void
@@ -181,6 +187,7 @@ check_all(const char *stats)
 	check_between(
 	        stats, "tcp_accept_pauses", state.pauses, state.pauses + state.listener_errors);
 	check(stats, "log_lost", state.log_lost);
+	check(stats, "reloads", state.reloads);
 	check_between(stats, "stopping", stops_known(), stops_asked());
 	check_connections(stats);
 	check_reasons(stats);

@@ -18,7 +18,10 @@
 
 #include "echod/limits.h"
 #include "echod/log.h"
+#include "echod/reload.h"
 #include "echod/server.h"
+
+#include <setjmp.h>
 
 static void
 make_world(uint64_t seed)
@@ -40,19 +43,36 @@ make_world(uint64_t seed)
 	peers_begin(s->peers, s->connections);
 }
 
+static jmp_buf program_begins;
+
+void
+calls_on_execute(void)
+{
+	memory_drop();
+	mappings_drop();
+	longjmp(program_begins, 1);
+}
+
 static void
-serve(const struct options *options, struct listeners *listeners)
+serve(const struct options *options, struct listeners *listeners, struct listeners *known,
+        struct handover *handover)
 {
 	uint32_t limit = limits_connections(options->max_connections, listeners->count);
 	struct server *server;
 
 	expect(limit > 0, "there is no room for connections");
-	scenario_serving(options, limit);
-	server = server_new(options, listeners, limit, &(struct handover){0});
+	if (handover->bytes)
+		scenario_reloaded(options);
+	else
+		scenario_serving(options, limit);
+	server = server_new(options, listeners, limit, handover);
 	if (!server) {
 		expect(scenario_now()->setup, "the daemon does not start: %s", strerror(errno));
 		return;
 	}
+	listeners_close(known, listeners);
+	if (handover->bytes)
+		reload_finish(handover);
 	expect(server_run(server), "the daemon gives up");
 	expect(scenario_may_end(), "the daemon ends unasked");
 	stops_on_end();
@@ -61,42 +81,63 @@ serve(const struct options *options, struct listeners *listeners)
 
 /* Returns how many sockets may stay open: handed over behind one with which it does not start. */
 static int
-listen_and_serve(const struct options *options)
+listen_and_serve(const struct options *options, struct handover *handover)
 {
-	struct listeners listeners;
+	struct listeners listeners, known = {0};
 	char problem[512];
-	int error = listeners_open(&listeners, options, problem, sizeof(problem));
+	bool reloaded = handover->bytes;
+	int error;
 
+	if (reloaded)
+		expect(listeners_restore(&known, handover, options, problem, sizeof(problem)) == 0,
+		        "the listeners are not restored: %s", problem);
+	error = reloaded ? listeners_choose(&listeners, &known, options, problem, sizeof(problem))
+	                 : listeners_open(&listeners, options, problem, sizeof(problem));
 	expect(error || !scenario_now()->handed_over.bad,
 	        "the daemon serves a socket without peers");
 	if (error == 0)
-		serve(options, &listeners);
+		serve(options, &listeners, &known, handover);
 	else
-		expect(scenario_now()->setup || scenario_now()->handed_over.bad ||
-		                scenario_now()->stats.path >= PATH_OTHER,
+		expect(!reloaded && (scenario_now()->setup || scenario_now()->handed_over.bad ||
+		                            scenario_now()->stats.path >= PATH_OTHER),
 		        "the daemon does not listen: %s", problem);
 	listeners_close(&listeners, NULL);
 	return error ? scenario_now()->handed_over.n : 0;
+}
+
+/* From its beginning to its end, or to the execution of the next. Returns as listen_and_serve(). */
+static int
+run_program(void)
+{
+	struct scenario *s = scenario_now();
+	struct options options;
+	struct handover handover;
+	char problem[512];
+	int left;
+
+	log_close(); /* the lines lost by the program before count no more */
+	log_set_threshold(LOG_INFO);
+	expect(reload_begin(s->n_arguments, s->arguments, &handover, problem, sizeof(problem)) == 0,
+	        "the state is not read: %s", problem);
+	expect(options_read(&options, s->n_arguments, s->arguments, problem, sizeof(problem)) ==
+	                OPTIONS_READ,
+	        "%s", problem);
+	log_set_threshold(options.quiet ? LOG_NOTICE : options.verbose ? LOG_DEBUG : LOG_INFO);
+	left = listen_and_serve(&options, &handover);
+	options_free(&options);
+	return left;
 }
 
 void
 daemon_run(uint64_t seed)
 {
 	int64_t allocations = memory_allocations();
-	struct scenario *s = scenario_now();
-	struct options options;
-	char problem[512];
 	int left;
 
+	memory_begin();
 	make_world(seed);
-	log_close(); /* the lines lost in the run before count no more */
-	log_set_threshold(LOG_INFO);
-	expect(options_read(&options, s->n_arguments, s->arguments, problem, sizeof(problem)) ==
-	                OPTIONS_READ,
-	        "%s", problem);
-	log_set_threshold(options.quiet ? LOG_NOTICE : options.verbose ? LOG_DEBUG : LOG_INFO);
-	left = listen_and_serve(&options);
-	options_free(&options);
+	setjmp(program_begins);
+	left = run_program();
 	stats_clients_end();
 	calls_end();
 	expect(files_count() <= (uint32_t)left, "%u descriptors are left open", files_count());

@@ -102,6 +102,7 @@ readiness(const struct file *file)
 	case FILE_EPOLL:
 	case FILE_NOTIFY:
 	case FILE_STATS_CLIENT:
+	case FILE_STATE:
 		break;
 	}
 	fail("epoll watches a file of kind %d", (int)file->kind);

@@ -20,6 +20,7 @@ enum file_kind {
 	FILE_STATS,  /* shows the counters */
 	FILE_STATS_CLIENT,
 	FILE_STREAM,
+	FILE_STATE, /* what a reload leaves to the next program */
 };
 
 struct file {
@@ -32,6 +33,7 @@ struct file {
 	};
 	/* what epoll knows of it */
 	bool watched;
+	bool close_on_exec;
 	bool queued; /* the number's, not the file's: it outlives the file */
 	uint32_t events;
 	uint64_t data;

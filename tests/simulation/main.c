@@ -19,6 +19,7 @@
  *	udp.c parcel.c   the UDP socket and who sends to it; are the replies right?
  *	epoll.c files.c clock.c memory.c   the rest of the model
  *	stats_clients.c  the stats socket and its clients
+ *	calls_reload.c   the daemon executes itself: memory is gone, descriptors and signals stay
  *	faults.c         which calls fail, and how
  *	calls_*.c        the system calls, from the daemon and libev into the model
  *	random.c trace.c   chance; the hash of what happened

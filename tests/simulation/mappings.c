@@ -135,10 +135,12 @@ WRAP(void *, mmap, void *at, size_t length, int protection, int flags, int fd, o
 
 	if (!calls_simulated())
 		return __real_mmap(at, length, protection, flags, fd, offset);
+	if (fd >= 0)
+		return calls_map_state(fd, length);
 	expect(!at && protection == (PROT_READ | PROT_WRITE) && (flags & MAP_ANONYMOUS) &&
 	                (flags & MAP_PRIVATE) && fd == -1 && offset == 0 && length > 0,
 	        "mmap of something else than memory");
-	expect(clock_turn() == 0, "mmap in the middle of a run");
+	expect(calls_starting(), "mmap in the middle of a run");
 	error = fault(CALL_MAP);
 	trace("mmap", (int64_t)length, 0, -error);
 	if (error) {
@@ -165,6 +167,8 @@ WRAP(int, munmap, void *memory, size_t length)
 
 	if (!calls_simulated())
 		return __real_munmap(memory, length);
+	if (calls_unmap_state(memory))
+		return 0;
 	order = order_of(length);
 	while (slot < SLOTS && slot_at(order, slot) != memory)
 		slot++;
@@ -192,4 +196,13 @@ WRAP(int, madvise, void *memory, size_t length, int advice)
 	if (advice == MADV_DONTNEED && error == 0)
 		zero(memory, length);
 	return (int)answer(-error);
+}
+
+void
+mappings_drop(void)
+{
+	for (unsigned order = 0; order < ORDERS; order++)
+		for (unsigned slot = 0; slot < SLOTS; slot++)
+			if (state.lengths[order][slot])
+				__wrap_munmap(slot_at(order, slot), state.lengths[order][slot]);
 }

@@ -16,4 +16,7 @@ uint32_t mappings_count(void);
 /* Bytes of their pages that have been touched. */
 uint64_t mappings_resident(void);
 
+/* What execve(2) does: nothing is mapped any more. */
+void mappings_drop(void);
+
 #endif

@@ -9,8 +9,14 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+enum {
+	LIVE_MOST = 4096,
+};
+
 static struct {
 	int64_t allocations, bytes;
+	void *live[LIVE_MOST]; /* allocated since the beginning of the run */
+	size_t n_live;
 } state;
 
 void *__real_malloc(size_t size);
@@ -37,6 +43,10 @@ count(void *memory)
 {
 	state.allocations += memory != NULL;
 	state.bytes += (int64_t)malloc_usable_size(memory);
+	if (memory) {
+		expect(state.n_live < LIVE_MOST, "too many allocations for the model");
+		state.live[state.n_live++] = memory;
+	}
 	return memory;
 }
 
@@ -45,6 +55,29 @@ discount(void *memory)
 {
 	state.allocations -= memory != NULL;
 	state.bytes -= (int64_t)malloc_usable_size(memory);
+	for (size_t i = state.n_live; memory && i-- > 0;) {
+		if (state.live[i] != memory)
+			continue;
+		state.live[i] = state.live[--state.n_live];
+		break;
+	}
+}
+
+void
+memory_begin(void)
+{
+	state.n_live = 0;
+}
+
+void
+memory_drop(void)
+{
+	while (state.n_live > 0) {
+		void *memory = state.live[state.n_live - 1];
+
+		discount(memory);
+		__real_free(memory);
+	}
 }
 
 WRAP(void *, malloc, size_t size)
@@ -57,7 +90,7 @@ WRAP(void *, calloc, size_t n, size_t size)
 {
 	int error = calls_simulated() ? fault(CALL_ALLOCATE) : 0;
 
-	expect(clock_turn() == 0 || !calls_simulated(), "calloc in the middle of a run");
+	expect(calls_starting() || !calls_simulated(), "calloc in the middle of a run");
 	if (error) {
 		errno = error;
 		return NULL;

@@ -12,4 +12,8 @@ int64_t memory_allocations(void);
 /* Bytes of memory in them, and in mappings what has been touched. */
 uint64_t memory_resident(void);
 
+/* What execve(2) does: all that has been allocated since begin() is gone. */
+void memory_begin(void);
+void memory_drop(void);
+
 #endif

@@ -253,6 +253,12 @@ serve(const struct options *options)
 	listeners_close(&listeners, NULL);
 }
 
+void
+calls_on_execute(void)
+{
+	fail("a reload that nobody has asked for");
+}
+
 int
 main(int argc, char **argv)
 {

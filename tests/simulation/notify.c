@@ -28,6 +28,7 @@ static struct {
 	uint64_t beat, refused; /* the last sign of life; of one that is owed again, or 0 */
 	uint64_t changed;       /* the connections, or the last refusal of their number */
 	uint32_t told;          /* connections, in the last STATUS= */
+	uint64_t reloaded;      /* the turn of the last reload */
 } state;
 
 void
@@ -118,6 +119,20 @@ on_status(const char *text, bool again)
 		state.told = connections;
 }
 
+/* It is not told again: READY=1 follows. */
+static void
+on_reloading(const char *text)
+{
+	unsigned long long us = 0;
+
+	expect(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%llu", &us) == 1 &&
+	                us <= clock_now() / 1000,
+	        "RELOADING=1 in another form: %s", text);
+	state.ready = state.tried_ready = false;
+	state.changed = clock_awake();
+	state.reloaded = clock_turn();
+}
+
 static void
 on_message(const char *text, bool again)
 {
@@ -125,7 +140,10 @@ on_message(const char *text, bool again)
 		on_status(text + 7, again);
 		return;
 	}
-	if (strcmp(text, "READY=1") == 0)
+	if (strncmp(text, "RELOADING=1", 11) == 0) {
+		on_reloading(text);
+		again = false;
+	} else if (strcmp(text, "READY=1") == 0)
 		on_ready(again);
 	else if (strcmp(text, "WATCHDOG=1") == 0)
 		on_watchdog();
@@ -173,7 +191,8 @@ notify_on_turn(void)
 
 	if (!is_there())
 		return;
-	expect(state.tried_ready || state.drain_ms > 0 || clock_turn() <= 1, "READY=1 is not told");
+	expect(state.tried_ready || state.drain_ms > 0 || clock_turn() <= state.reloaded + 1,
+	        "READY=1 is not told");
 	expect(state.refused == 0 || now - state.refused <= RETRY + LATE,
 	        "a message that was refused does not come again");
 	expect(!state.ready || state.notify.watchdog_us == 0 ||

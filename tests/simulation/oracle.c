@@ -164,6 +164,18 @@ oracle_on_accept_error(int error)
 }
 
 void
+oracle_on_reload(const struct options *options)
+{
+	state.options = options;
+	state.paused_ns = 0;
+	for (uint32_t i = 0; i < state.n_open; i++) {
+		state.open[i]->grace_ns += S + 2 * TICK;
+		state.open[i]->turn = 0; /* an iteration begins */
+	}
+	counters_on_reload();
+}
+
+void
 oracle_on_listener_close(const struct waiting *waiting)
 {
 	stops_on_listener_close();
@@ -359,6 +371,7 @@ check_open(void)
 			timeout = 1;
 			most = LATE;
 		}
+		most += s->grace_ns;
 
 		expect(s->turn != clock_turn() || !s->told,
 		        "descriptor %d: error %d does not end the connection", s->peer_fd, s->told);

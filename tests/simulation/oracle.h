@@ -18,6 +18,9 @@ void oracle_on_accept_call(void);
 void oracle_on_accept(struct stream *stream);
 void oracle_on_accept_error(int error);
 void oracle_on_close(struct stream *stream);
+/* A reload costs a timeout a tick, and begins a round of the sweep. */
+void oracle_on_reload(const struct options *options);
+
 void oracle_on_listener_close(const struct waiting *waiting);
 
 /* epoll does not take a descriptor; stream is NULL for what is no connection. */

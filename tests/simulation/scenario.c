@@ -218,6 +218,15 @@ scenario_serving(const struct options *options, uint32_t limit)
 	faults_set_setup(state.scenario.setup);
 }
 
+void
+scenario_reloaded(const struct options *options)
+{
+	state.options = options;
+	oracle_on_reload(options);
+	stats_clients_on_reload();
+	datagrams_serving(options);
+}
+
 bool
 scenario_may_end(void)
 {
@@ -267,7 +276,7 @@ storm(void)
 	if (random_one_in(s->jumps))
 		clock_set_wall((int64_t)random_scale(1, 315360000) * (random_one_in(2) ? 1 : -1));
 	if (random_one_in(s->signals))
-		calls_signal(SIGUSR1);
+		calls_signal(random_one_in(4) ? SIGHUP : SIGUSR1);
 	if (random_one_in(s->stops))
 		stop();
 	if (state.turns > s->storm_turns) {

@@ -93,6 +93,16 @@ stats_clients_bind(const struct sockaddr *address, socklen_t length)
 	return 0;
 }
 
+socklen_t
+stats_clients_name(struct sockaddr *name)
+{
+	struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = STATS_CLIENTS_PATH};
+	socklen_t length = state.bound ? sizeof(local) : sizeof(local.sun_family);
+
+	memcpy(name, &local, length);
+	return length;
+}
+
 int
 stats_clients_connect(const struct sockaddr *address, socklen_t length)
 {
@@ -139,6 +149,12 @@ stats_clients_accept(void)
 	state.sent = false;
 	state.moved_awake = clock_awake();
 	return 0;
+}
+
+void
+stats_clients_on_reload(void)
+{
+	state.failed_ns = 0;
 }
 
 void

@@ -36,6 +36,9 @@ bool stats_clients_listening(void);
 void stats_clients_close(void);
 
 /* What the daemon asks of the path: 0 or a negative errno. */
+/* getsockname(2): the path, unless it was handed over. */
+socklen_t stats_clients_name(struct sockaddr *name);
+
 int stats_clients_bind(const struct sockaddr *address, socklen_t length);
 int stats_clients_connect(const struct sockaddr *address, socklen_t length);
 int stats_clients_mode(const char *path);
@@ -45,6 +48,9 @@ int stats_clients_unlink(const char *path);
  * between. */
 int stats_clients_accept(void);
 void stats_clients_on_failure(void);
+
+/* The next program does not know of it. */
+void stats_clients_on_reload(void);
 
 /* The daemon sends to the one that it has accepted, and closes it. */
 ssize_t stats_clients_send(const char *text, size_t size, int flags);

@@ -48,7 +48,8 @@ struct stream {
 	uint64_t moved_awake;         /* the same on clock_awake() */
 	uint64_t acked_ns;            /* when bytes last began to wait, or some were acknowledged */
 	uint64_t acked_awake;
-	uint64_t turn; /* the one that receives and sends are of */
+	uint64_t grace_ns; /* by which its timeouts may be late because of reloads */
+	uint64_t turn;     /* the one that receives and sends are of */
 	unsigned receives, sends;
 };
 
