@@ -171,6 +171,41 @@ class Service(unittest.TestCase):
                 self.assertNotEqual(Process().pid, before)
         self.assertEqual((load.refused, load.cut), ([], []))
 
+    def reload(self, count):
+        """Waits until the daemon has reloaded, and says so, for the count-th time."""
+        machine.run("systemctl", "reload", "echod.service")
+        harness.wait_until(lambda: machine.journal("echod.service").count("RELOAD: ") == count, "the reload")
+
+    def test_reloads_under_load_lose_nothing_and_the_watchdog_goes_on(self):
+        self.drop_in("echod.service", "[Service]", "WatchdogSec=2s", "TimeoutAbortSec=1s")
+        before = machine.journal("echod.service").count("RELOAD: ")
+        with Load() as load, peer() as lasting:
+            echo(lasting, b"before")
+            daemon = Process()
+            for number in range(1, 6):
+                self.options(f"idle-timeout = {number}h")
+                self.reload(before + number)
+                echo(lasting, b"after")
+                load.wait_for_more()
+            seen = set()
+            harness.wait_until(
+                lambda: seen.add(machine.show("echod.service", "WatchdogTimestampMonotonic")) or len(seen) > 3,
+                "pings after reloads")
+            echo(lasting, b"end")
+            self.assertEqual(daemon.now(), daemon.pid)
+        self.assertEqual((load.refused, load.cut), ([], []))
+        self.assertEqual(machine.active("echod.service"), "active")
+
+    def test_a_wrong_file_fails_the_reload_and_nothing_else(self):
+        with peer() as lasting:
+            echo(lasting, b"before")
+            daemon = Process()
+            self.options("idle-timeout = late")
+            self.assertNotEqual(machine.run("systemctl", "reload", "echod.service", check=False).returncode, 0)
+            self.assertIn("echod.conf:1: idle-timeout = late: must be", machine.journal("echod.service"))
+            echo(lasting, b"after")
+            self.assertEqual((daemon.now(), machine.active("echod.service")), (daemon.pid, "active"))
+
     def test_killed_fifty_times_under_load_it_comes_back_and_nobody_is_refused(self):
         with Load() as load:
             daemon = Process()
