@@ -43,12 +43,11 @@ listeners_activated(const struct listeners *listeners)
 static void
 close_behind(struct listeners *listeners, size_t first, const struct listeners *others)
 {
-	while (listeners->count > first) {
-		struct listener *last = &listeners->all[--listeners->count];
-
-		if (!others || !listeners_have(others, last->listen_fd))
-			listener_close(last);
-	}
+	for (size_t i = first; i < listeners->count; i++)
+		if (!others || !listeners_have(others, listeners->all[i].listen_fd))
+			listener_close(&listeners->all[i]);
+	if (listeners->count > first)
+		listeners->count = first;
 }
 
 void

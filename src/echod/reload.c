@@ -106,10 +106,11 @@ reload_as_before(
 	int argc, code = EXIT_FAILURE;
 	char **argv = arguments_before(handover, &argc);
 
+	if (!argv)
+		return code;
 	log_line(LOG_ERR, "echod: reload: goes on with the options that were in force before");
 	handover->refused = true;
-	if (argv)
-		code = run(argc, argv, handover);
+	code = run(argc, argv, handover);
 	free(argv);
 	return code;
 }
@@ -186,11 +187,12 @@ save_and_execute(const struct reload *reload, const struct listeners *listeners,
 		error = save(reload, listeners, begun_ns, state_fd);
 	if (!error)
 		error = check_free_files(state_fd);
+	snprintf(text, sizeof(text), "%d", state_fd);
+	if (!error && setenv(STATE_VARIABLE, text, 1) < 0)
+		error = -errno;
 	if (error) {
 		snprintf(problem, size, "the state: %s", strerror(-error));
 	} else {
-		snprintf(text, sizeof(text), "%d", state_fd);
-		setenv(STATE_VARIABLE, text, 1);
 		execve(program.path, program.argv, environ);
 		snprintf(problem, size, "%s: %s", program.path, strerror(errno));
 		unsetenv(STATE_VARIABLE);

@@ -30,17 +30,18 @@ class Torture(unittest.TestCase):
         self.ends = collections.Counter()
 
     def matrix(self, plain):
-        """(call, its how manieth, error, for ever): each errno once and for ever at the first call of a kind, in the first
+        """(call, its place, error, for ever): each errno once and for ever at the first call of a kind, in the first
         start that makes it; and each call once, with one errno after the other."""
-        for name, times in collections.Counter(call.name for call in plain.calls).items():
+        for name in dict.fromkeys(call.name for call in plain.calls):
             errors = torture.ERRORS.get(name, torture.UNKNOWN).split()
-            for number in range(1, (times if LONG else min(times, PLACES)) + 1):
+            places = [call.place for call in plain.calls if call.name == name]
+            for number, place in enumerate(places if LONG else places[:PLACES], 1):
                 for index, error in enumerate(errors):
                     if LONG or (number == 1 and name not in self.seen):
-                        yield name, number, error, True
-                        yield name, number, error, False
+                        yield name, place, error, True
+                        yield name, place, error, False
                     elif index == number % len(errors):
-                        yield name, number, error, False
+                        yield name, place, error, False
             self.seen.add(name)
 
     def live(self, start, name, place, error, for_ever):
@@ -62,9 +63,7 @@ class Torture(unittest.TestCase):
             self.assertEqual(torture.judge_calls(plain, 0, False), [], plain.said)
             self.assertEqual((plain.status, plain.served), (0, {"tcp": 2, "udp": 2}), plain.said)
             plain.calls = [call for call in plain.calls if call.name not in torture.INFALLIBLE]
-            before = collections.Counter(call.name for call in plain.before)
-            lives = [self.live(start, name, before[name] + number, error, for_ever)
-                     for name, number, error, for_ever in self.matrix(plain)]
+            lives = [self.live(start, *trouble) for trouble in self.matrix(plain)]
             missed = [injection for injection, came in lives if not came]
             print(f"{way}: {len(lives)} lives; not as many calls this time: {missed}", flush=True)
             self.assertLess(len(missed), len(lives) / 10)

@@ -29,6 +29,7 @@ ERRORS = {
     "bind": "EACCES EADDRINUSE EADDRNOTAVAIL EBADF EINVAL ENOTSOCK EFAULT ENOMEM EAFNOSUPPORT",
     "brk": "ENOMEM",
     "close": "EBADF EINTR EIO ENOSPC EDQUOT",
+    "execve": "E2BIG EACCES EINVAL EIO ELIBBAD ELOOP EMFILE ENOENT ENOEXEC ENOMEM EPERM ETXTBSY",
     "epoll_create1": "EINVAL EMFILE ENFILE ENOMEM ENOSYS",
     "epoll_ctl": "ENOMEM ENOSPC",  # the others come of mistakes; libev asserts that it makes none
     "epoll_wait": "EBADF EFAULT EINTR EINVAL",
@@ -64,7 +65,7 @@ PASSING = {"EINTR", "EAGAIN", "ECONNABORTED", "EPROTO", "EOPNOTSUPP", "ENETDOWN"
            "ECONNREFUSED"}
 IN_A_ROW = 9
 # These do not fail, or the process is gone.
-INFALLIBLE = {"exit_group", "getpid", "rt_sigreturn", "restart_syscall", "execve"}
+INFALLIBLE = {"exit_group", "getpid", "rt_sigreturn", "restart_syscall"}
 
 EXIT_RUNTIME, EXIT_PRIVILEGE = 1, 4
 MAIN = 'openat(AT_FDCWD, "/dev/null", O_RDWR)'  # its first call; what comes before is the dynamic linker's
@@ -77,7 +78,7 @@ OTHER_WORDS = re.compile(r"signals: epoll does not take|IP_PKTINFO|neither a lis
 GIVEN_UP = re.compile(r"^echod: (\(libev\) |memory for the event loop: )")  # in the middle of libev, which has no way back
 ATTEMPTS = 5  # at being served, when something fails for ever
 QUIET = 0.05  # seconds; long enough for a spin to show in the number of calls
-Call = collections.namedtuple("Call", "name arguments result rest")
+Call = collections.namedtuple("Call", "name arguments result rest place")  # place: among all of its name
 
 
 class Gone(Exception):
@@ -144,8 +145,10 @@ class Life:
         with contextlib.suppress(OSError), self._connect("tcp") as peer:
             self._converse(peer, payload(1 << 20), deaf=True)
         self._together()
-        for number in (signal.SIGUSR1, signal.SIGHUP) if self._hears() else ():
-            self.process.send_signal(number)
+        if self._hears():
+            self.process.send_signal(signal.SIGUSR1)
+            if self.patient:  # what fails for ever ends the dynamic linker, too
+                self.process.send_signal(signal.SIGHUP)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(QUIET)
         # connections after all that
@@ -254,9 +257,15 @@ class TracedLife(Life):
             harness.wait_until(lambda: log.seek(0) == 0 and log.read().endswith("+++\n"), "the end of strace's log")
             log.seek(0)
             text = log.read().splitlines()
-        begin = next((number for number, line in enumerate(text) if line.startswith(MAIN)), len(text))
-        self.before, self.calls = ([Call(*match.groups()) for line in part if (match := CALL.match(line))]
-                                   for part in (text[:begin], text[begin:]))
+        self.calls, places, linking = [], collections.Counter(), True
+        for line in text:
+            if match := CALL.match(line):
+                places[match[1]] += 1
+                call = Call(*match.groups(), places[match[1]])
+                linking = linking and not line.startswith(MAIN)
+                if not linking:
+                    self.calls.append(call)
+                linking = linking or (call.name, call.result) == ("execve", "0")
         self.signals = sum(line.startswith("--- ") for line in text)
         self.injected = sum("(INJECTED)" in line for line in text)
 
@@ -269,6 +278,8 @@ def left_open(calls):
             left[call.result] = f"{call.name}({call.arguments})"
         elif call.name == "close":
             left.pop(call.arguments, None)
+        elif call.name == "execve" and call.result == "0":
+            left = {number: opened for number, opened in left.items() if "CLOEXEC" not in opened}
     return list(left.values())
 
 
@@ -279,7 +290,8 @@ def work(life):
                 for call in done)
     peers = sum(call.name == "accept4" for call in done)
     datagrams = sum(call.name == "recvmmsg" for call in done)
-    return 300 + 8 * waits + 12 * life.signals + 20 * peers + 5 * datagrams
+    reloads = sum(call.name == "execve" for call in done)
+    return 300 + 200 * reloads + 8 * waits + 12 * life.signals + 20 * peers + 5 * datagrams
 
 
 def judge(life, error, for_ever):

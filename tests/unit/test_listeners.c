@@ -156,6 +156,26 @@ without_memory_nothing_is_left_open(void **state)
 	sockets_end(&old);
 }
 
+/* A start that failed leaves them to the next one. */
+static void
+what_is_only_forgotten_stays_open(void **state)
+{
+	struct listeners again = {0};
+	struct listening old;
+	size_t before;
+
+	(void)state;
+	assert_int_equal(LISTEN(&old, "--listen=127.0.0.1:0"), 0);
+	before = sockets_open();
+	again.all = calloc(old.listeners.count, sizeof(*again.all));
+	again.count = old.listeners.count;
+	memcpy(again.all, old.listeners.all, again.count * sizeof(*again.all));
+	listeners_close(&again, &again);
+	assert_int_equal(again.count, 0);
+	assert_int_equal(sockets_open(), before);
+	end(&old, NULL);
+}
+
 static void
 the_stats_socket_stays_or_moves(void **state)
 {
@@ -236,6 +256,7 @@ main(void)
 	        cmocka_unit_test_setup(new_ones_share_a_known_free_port, sockets_setup),
 	        cmocka_unit_test_setup(a_host_without_ipv6_keeps_its_sockets, sockets_setup),
 	        cmocka_unit_test_setup(without_memory_nothing_is_left_open, sockets_setup),
+	        cmocka_unit_test_setup(what_is_only_forgotten_stays_open, sockets_setup),
 	        cmocka_unit_test_setup(the_stats_socket_stays_or_moves, sockets_setup),
 	        cmocka_unit_test_setup(what_is_saved_is_restored, sockets_setup),
 	};
