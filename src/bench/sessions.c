@@ -81,8 +81,9 @@ sessions_issue(struct load *load)
 void
 sessions_stop(struct load *load)
 {
-	sessions_issue(load);
-	if (!load->opener.schedule || load->traffic.promised >= load->traffic.budget)
+	/* with a free lane none waits: what has come due since the last look is not late */
+	if (!load->opener.schedule || load->n_sessions < load->n_lanes ||
+	        load->traffic.promised >= load->traffic.budget)
 		return;
 	load->opener.failed += count_due(load);
 	if (load->opener.error == 0 && load->opener.failed > 0)

@@ -14,7 +14,7 @@ int sessions_init(struct load *load);
 /* Begins as many as may begin now. */
 void sessions_issue(struct load *load);
 
-/* Nothing more begins: what is due and has not begun by now has failed. */
+/* Nothing more begins: what waits for a free lane by now has failed. */
 void sessions_stop(struct load *load);
 
 /* From now on connections count; those that are open do. */
