@@ -25,7 +25,7 @@ FLOORS = (
     ("result_json",),
     ("result",),
     ("tool_options", "hdr", "json", "timestamp", "result_field"),
-    ("bucket", "source", "udp_cmsg", "option_table", "prefix", "resolver", "cpu", "dial", "histogram_text"),
+    ("bucket", "proxy_header", "source", "udp_cmsg", "option_table", "prefix", "resolver", "cpu", "dial", "histogram_text"),
     ("address",),
     ("units", "clock", "hash", "inflight", "payload", "histogram", "reason", "reflection", "train"),
 )
