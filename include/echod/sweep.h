@@ -46,6 +46,13 @@ void sweep_wake(struct sweep *sweep);
  */
 bool sweep_can_free_slot(struct sweep *sweep);
 
+/*
+ * Call before accepting: ends lingering connections whose peers have acknowledged everything since
+ * the tick, so that they count for their sources no longer. As many are examined between two ticks
+ * as at a tick at most, so that a flood of connections costs no more.
+ */
+void sweep_end_delivered(struct sweep *sweep);
+
 /* Closes (CLOSE_FULL) the longest-idle connection if it is idle longer than idle_timeout_full. */
 void sweep_free_slot(struct sweep *sweep);
 

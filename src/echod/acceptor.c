@@ -195,6 +195,7 @@ acceptor_on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
 		pause_accepting(acceptor, "epoll does not take the socket");
 		return;
 	}
+	sweep_end_delivered(acceptor->config.sweep);
 	do
 		if (!may_accept(acceptor, i == 0) || !accept_connection(acceptor, watcher->fd))
 			return;

@@ -28,7 +28,8 @@ struct sweep {
 	/* connections to evict, the longest-idle last */
 	struct candidate candidates[CANDIDATES];
 	uint32_t n_candidates;
-	bool searched; /* in this tick */
+	bool searched;        /* in this tick */
+	uint32_t checks_left; /* of lingering connections, in this tick */
 };
 
 /* The time since bytes last moved, in ticks. */
@@ -153,6 +154,7 @@ sweep_on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 	 * look older than it can be. */
 	connections_advance(sweep->config.connections, 1);
 	sweep->searched = false;
+	sweep->checks_left = LINGERING_PER_TICK;
 	check_lingering(sweep);
 	check_slice(sweep);
 	if (!connections_trim(sweep->config.connections, TICKS_PER_TRIM) &&
@@ -221,6 +223,17 @@ sweep_can_free_slot(struct sweep *sweep)
 }
 
 void
+sweep_end_delivered(struct sweep *sweep)
+{
+	uint32_t lingering = connections_lingering(sweep->config.connections);
+
+	if (lingering > sweep->checks_left)
+		return;
+	sweep->checks_left -= lingering;
+	check_lingering(sweep);
+}
+
+void
 sweep_free_slot(struct sweep *sweep)
 {
 	if (find_candidate(sweep))
@@ -250,6 +263,7 @@ sweep_new(const struct sweep_config *config)
 		return NULL;
 	sweep->config = *config;
 	sweep->ticks_left = TICKS_PER_ROUND;
+	sweep->checks_left = LINGERING_PER_TICK;
 	sweep->idle = to_ticks(config->idle_timeout);
 	sweep->idle_full = to_ticks(config->idle_timeout_full);
 	sweep->stalled = to_ticks(config->stall_timeout);

@@ -4,7 +4,7 @@ import socket
 import unittest
 
 import harness
-from peers import connect, echo, ending, fill, receive_all
+from peers import connect, converse, echo, ending, fill, payload, receive_all
 from proc import SEND_MOST, orphans, receive_most, sent_queues, socket_memory
 
 ONCE = 30000  # bytes: more than a peer's kernel takes with the smallest buffer, less than ours does
@@ -122,6 +122,15 @@ class Undelivered(unittest.TestCase):
             self.assertEqual(echo(stranger, b"hello"), b"hello")
             numbers = daemon.stats()
             self.assertEqual((numbers["tcp_accepted"], numbers["tcp_refused_source"]), (2, 100))
+
+    def test_a_source_has_its_share_back_when_everything_is_delivered(self):
+        """One connection after the other, each with FIN before its bytes are back: those that linger do not count."""
+        data = payload(300000)
+        with harness.Daemon("--max-connections-per-source=2") as daemon:
+            for _ in range(50):
+                with connect(daemon.tcp) as peer:
+                    self.assertTrue(converse(peer, data) == data)
+            self.assertEqual(daemon.stats()["tcp_refused_source"], 0)
 
     def test_nothing_is_evicted_for_a_connection_that_is_refused(self):
         with harness.Daemon("--max-connections=2", "--max-connections-per-source=1",

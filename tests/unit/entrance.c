@@ -8,6 +8,7 @@ struct entrance entrance;
 
 void __wrap_sweep_wake(struct sweep *sweep);
 bool __wrap_sweep_can_free_slot(struct sweep *sweep);
+void __wrap_sweep_end_delivered(struct sweep *sweep);
 void __wrap_sweep_free_slot(struct sweep *sweep);
 
 static void
@@ -48,6 +49,14 @@ __wrap_sweep_can_free_slot(struct sweep *sweep)
 	assert_ptr_equal(sweep, &entrance);
 	entrance.evictions_asked++;
 	return entrance.evicts;
+}
+
+void
+__wrap_sweep_end_delivered(struct sweep *sweep)
+{
+	assert_ptr_equal(sweep, &entrance);
+	for (; entrance.delivered > 0; entrance.delivered--)
+		leave();
 }
 
 void

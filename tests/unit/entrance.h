@@ -13,6 +13,7 @@ struct entrance {
 	struct acceptor *acceptor;
 	size_t opened;          /* calls of sweep_wake() */
 	size_t evictions_asked; /* calls of sweep_can_free_slot() */
+	size_t delivered;       /* so many connections end in sweep_end_delivered() */
 	uint64_t opening_takes_ns;
 	bool evicts; /* whether a slot can be freed */
 };

@@ -346,6 +346,12 @@ a_source_with_its_share_is_reset(void **state)
 	scripted_arrive(0, 1);
 	iterate();
 	assert_int_equal(entrance.opened, 3);
+	scripted.peer.in4.sin_addr.s_addr--;
+	entrance.delivered = 1; /* the first */
+	scripted_arrive(0, 1);
+	iterate();
+	assert_int_equal(entrance.opened, 4);
+	assert_int_equal(entrance.stats.tcp_refused_source, 2);
 	close_up();
 }
 

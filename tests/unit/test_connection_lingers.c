@@ -173,6 +173,37 @@ slots_are_freed_for_new_connections(void **state)
 	end();
 }
 
+/* Before the first tick and after it. */
+static void
+what_is_delivered_ends_before_a_connection_is_accepted(void **state)
+{
+	enum { PER_TICK = 1024 };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		int calls = PER_TICK - i % 2; /* with the last one there is enough of it */
+		struct connection *c;
+
+		begin(0);
+		sweep_end_delivered(sweep); /* with none, nothing is asked */
+		kernel.acked = 0;
+		c = open_and_finish(100);
+		pass(i < 2 ? 0 : 200);
+		kernel.asked = 0;
+		for (int call = 0; call < calls; call++)
+			sweep_end_delivered(sweep);
+		assert_int_equal(kernel.asked, calls);
+		assert_true(c->open);
+		kernel.acked = 100;
+		sweep_end_delivered(sweep);
+		assert_int_equal(c->open, calls == PER_TICK);
+		pass(200);
+		assert_false(c->open);
+		assert_int_equal(stats.tcp_closed_eof, 1);
+		end();
+	}
+}
+
 /* Closing one moves another to its position. */
 static void
 many_linger_and_end_in_any_order(void **state)
@@ -253,6 +284,7 @@ main(void)
 	        cmocka_unit_test(a_peer_that_acknowledges_nothing_is_reset),
 	        cmocka_unit_test(its_death_has_a_reason),
 	        cmocka_unit_test(slots_are_freed_for_new_connections),
+	        cmocka_unit_test(what_is_delivered_ends_before_a_connection_is_accepted),
 	        cmocka_unit_test(many_linger_and_end_in_any_order),
 	        cmocka_unit_test(a_peer_that_acknowledges_nothing_is_stalled_without_fin),
 	        cmocka_unit_test(an_end_with_bytes_outstanding_is_a_reset),
