@@ -37,10 +37,11 @@ static struct {
 	enum phase phase;
 	uint32_t turns; /* in this phase */
 	const struct options *options;
-	uint32_t limit;   /* of connections */
-	uint32_t shown;   /* STATS lines before the one asked for */
-	uint64_t idle_ns; /* when it should end because it is idle */
-	bool fills;       /* newcomers are still to fill the daemon */
+	uint32_t limit;     /* of connections */
+	uint32_t shown;     /* STATS lines before the one asked for */
+	uint64_t idle_ns;   /* when it should end because it is idle */
+	bool fills;         /* newcomers are still to fill the daemon */
+	uint64_t stop_turn; /* the last one in which the daemon did not have to stop */
 } state;
 
 struct scenario *
@@ -347,13 +348,15 @@ go_on(void)
 		expect(state.turns < 8, "SIGUSR1 shows no counters");
 		if (oracle_stats_seen() > state.shown) {
 			stop();
+			state.stop_turn = clock_turn();
 			change_phase(STOPPING);
 		}
 		break;
 	case STOPPING:
 		if (!stops_may_drain())
-			state.turns = 0;
-		expect(state.turns < 8, "nobody is there, and the daemon does not stop");
+			state.stop_turn = clock_turn();
+		expect(clock_turn() < state.stop_turn + 8,
+		        "nobody is there, and the daemon does not stop");
 		break;
 	}
 }
