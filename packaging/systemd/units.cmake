@@ -13,6 +13,8 @@ if(NOT DAEMON_DIR MATCHES "^/[-+./0-9@A-Z_a-z~]*$")
 	message(FATAL_ERROR "${DAEMON_DIR}: units cannot name this path; choose a prefix of letters, digits and -+./@_~")
 endif()
 
+file(STRINGS ${SOURCES}/echod.service.in lines REGEX "^[A-Z]")
+string(SHA256 SANDBOX "${lines}${LIBRARY_PATHS}${LOADER_PATHS}")
 set(INSTANCE "")
 set(DASH_INSTANCE "")
 set(FOR_INSTANCE "")

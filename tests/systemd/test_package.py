@@ -102,6 +102,37 @@ class Package(unittest.TestCase):
             self.assertEqual(machine.run("/packaging/debian/tests/" + test).stderr, "")
         self.purged()
 
+    def other(self, version, change="true"):
+        """The package of another version, with a change."""
+        machine.run("sh", "-ec", f"""rm -rf /tmp/other; dpkg-deb -R {machine.packages[0]} /tmp/other; cd /tmp/other
+            sed -i 's/^Version: .*/Version: {version}/' DEBIAN/control; {change}; dpkg-deb -b . /tmp/other.deb""")
+        return "/tmp/other.deb"
+
+    def test_an_upgrade_reloads_where_it_can_and_says_why_where_it_restarts(self):
+        self.install()
+        loader = machine.run("realpath", "/lib64/ld-linux-x86-64.so.2").stdout.strip()
+        with connect(PORT) as peer:
+            self.assertEqual(echo(peer, b"old"), b"old")
+            before = machine.show("echod.service", "MainPID")
+            machine.run("sh", "-ec", 'cp -p "$1" "$1.new"; mv "$1.new" "$1"', "sh", loader)
+            said = self.dpkg("--install", self.other("9.0-1"))
+            self.assertIn("echod.service reloaded, its connections stay open", said.stdout)
+            harness.wait_until(lambda: "RELOAD: " in machine.journal("echod.service"), "the reload")
+            self.assertEqual(echo(peer, b"new"), b"new")
+            self.assertEqual(machine.show("echod.service", "MainPID"), before)
+            self.assertEqual(machine.run("stat", "-Lc%i", f"/proc/{before}/exe").stdout,
+                             machine.run("stat", "-c%i", "/usr/lib/echod/echod").stdout)
+        for package, why in ((self.other("9.1-1", "sed -i s/SANDBOX=./SANDBOX=x/ lib/systemd/system/echod*.service"),
+                              "its sandbox is another one now"),
+                             (machine.packages[0], "may not read what 9.1-1 leaves")):
+            said = self.dpkg("--install", package).stdout
+            self.assertRegex(said, "echod.service restarts: .*" + why)
+            after = machine.show("echod.service", "MainPID")
+            self.assertNotEqual(after, before)
+            before = after
+        machine.run("rm", "-r", "/tmp/other", "/tmp/other.deb")
+        self.purged()
+
     def test_an_upgrade_under_load_refuses_nobody(self):
         self.install()
         over, failures, echoes = threading.Event(), [], []
@@ -126,7 +157,7 @@ class Package(unittest.TestCase):
             over.set()
             thread.join()
         self.assertEqual(failures, [])
-        self.assertNotEqual(machine.show("echod.service", "MainPID"), before)
+        self.assertEqual(machine.show("echod.service", "MainPID"), before)
         self.purged()
 
     def test_instances_leave_nothing_either(self):
