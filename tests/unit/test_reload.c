@@ -22,7 +22,7 @@ static struct {
 	unsigned long base;
 	int exe_error, named_error; /* of stat(2) */
 	struct stat exe, named;
-	bool no_memory, no_files;
+	bool no_memory, no_files, no_environment;
 	char executed[PATH_MAX];
 	int state_fd; /* a copy of the state's */
 } calls;
@@ -35,6 +35,8 @@ void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 int __real_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...);
+int __real_setenv(const char *name, const char *value, int overwrite);
+int __wrap_setenv(const char *name, const char *value, int overwrite);
 
 unsigned long
 __wrap_getauxval(unsigned long type)
@@ -79,6 +81,13 @@ void *
 __wrap_calloc(size_t n, size_t size)
 {
 	return calls.no_memory ? NULL : __real_calloc(n, size);
+}
+
+int
+__wrap_setenv(const char *name, const char *value, int overwrite)
+{
+	errno = ENOMEM;
+	return calls.no_environment ? -1 : __real_setenv(name, value, overwrite);
 }
 
 int
@@ -263,6 +272,9 @@ what_is_not_possible_is_told_before(void **state)
 	calls.no_files = true;
 	assert_string_equal(attempt(), "the state: Too many open files");
 	calls.no_files = false;
+	calls.no_environment = true;
+	assert_string_equal(attempt(), "the state: Cannot allocate memory");
+	calls.no_environment = false;
 	setenv("RUNTIME_DIRECTORY", "/nonexistent", 1);
 	assert_string_equal(attempt(), "the state: No such file or directory");
 }
