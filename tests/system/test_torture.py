@@ -16,7 +16,7 @@ STARTS = {
     "own sockets": torture.Start("--max-connections-per-source=1000", "--accept-rate=10000", *COMMON),
     "handed over": torture.Start("--activated", f"--config={CONFIG}", "--exit-idle-time=1h", *COMMON, handed_over=True),
 }
-PLACES = 24  # in a life where a call of one kind fails; bulk makes hundreds
+PLACES = 12  # in a life where a call of one kind fails; bulk makes hundreds
 
 
 def setUpModule():

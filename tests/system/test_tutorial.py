@@ -1,4 +1,4 @@
-# ctest: uncounted unfiltered slow
+# ctest: release uncounted unfiltered slow
 """docs/tutorial: each command of each chapter is run in the laboratory, and prints what the chapter says."""
 import glob
 import os
