@@ -8,7 +8,7 @@ import unittest
 import harness
 
 SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
-SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SIGNALS", "EXIT STATUS", "ENVIRONMENT", "FILES",
+SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SIGNALS", "RELOAD", "EXIT STATUS", "ENVIRONMENT", "FILES",
             "STANDARDS", "NOTES", "SECURITY", "EXAMPLES", "SEE ALSO"]  # man-pages(7)'s order
 
 
