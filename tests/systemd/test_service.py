@@ -174,7 +174,8 @@ class Service(unittest.TestCase):
     def reload(self, count):
         """Waits until the daemon has reloaded, and says so, for the count-th time."""
         machine.run("systemctl", "reload", "echod.service")
-        harness.wait_until(lambda: machine.journal("echod.service").count("RELOAD: ") == count, "the reload")
+        harness.wait_until(lambda: machine.journal("echod.service").count("RELOAD: ") == count and
+                           machine.active("echod.service") == "active", "the reload")  # "reloading" until READY=1
 
     def test_reloads_under_load_lose_nothing_and_the_watchdog_goes_on(self):
         self.drop_in("echod.service", "[Service]", "WatchdogSec=2s", "TimeoutAbortSec=1s")
