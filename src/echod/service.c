@@ -242,7 +242,8 @@ service_reloading(struct service *service)
 
 	if (service->notify_fd < 0)
 		return;
-	snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%llu",
+	/* the clock of the watchdog's timer begins again: reloads may follow each other fast */
+	snprintf(message, sizeof(message), "WATCHDOG=1\nRELOADING=1\nMONOTONIC_USEC=%llu",
 	        (unsigned long long)clock_now_ns() / 1000);
 	send_message(service, message);
 	service->ready = false;

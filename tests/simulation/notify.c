@@ -125,7 +125,7 @@ on_reloading(const char *text)
 {
 	unsigned long long us = 0;
 
-	expect(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%llu", &us) == 1 &&
+	expect(sscanf(text, "WATCHDOG=1\nRELOADING=1\nMONOTONIC_USEC=%llu", &us) == 1 &&
 	                us <= clock_now() / 1000,
 	        "RELOADING=1 in another form: %s", text);
 	state.ready = state.tried_ready = false;
@@ -140,7 +140,7 @@ on_message(const char *text, bool again)
 		on_status(text + 7, again);
 		return;
 	}
-	if (strncmp(text, "RELOADING=1", 11) == 0) {
+	if (strncmp(text, "WATCHDOG=1\nRELOADING=1", 22) == 0) {
 		on_reloading(text);
 		again = false;
 	} else if (strcmp(text, "READY=1") == 0)

@@ -352,11 +352,11 @@ class Reload(unittest.TestCase):
 
             self.assertEqual(told(), b"READY=1")
             reload(daemon)
-            self.assertRegex(told(), rb"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+            self.assertRegex(told(), rb"^WATCHDOG=1\nRELOADING=1\nMONOTONIC_USEC=\d+$")
             self.assertEqual(told(), b"READY=1")
             self.write("nonsense")
             reload(daemon, "reload failed")
-            self.assertRegex(told(), rb"^RELOADING=1\n")
+            self.assertRegex(told(), rb"^WATCHDOG=1\nRELOADING=1\n")
             self.assertEqual(told(), b"READY=1")
 
     def test_signals_that_come_meanwhile_are_heard(self):
