@@ -27,7 +27,7 @@ enum handover_kind {
 	HANDOVER_COUNTERS,   /* the tail is stats_format()'s text */
 	HANDOVER_LISTENER,   /* struct handover_listener */
 	HANDOVER_CONNECTION, /* struct handover_connection; the tail is the bytes in its ring */
-	HANDOVER_TOKENS,     /* struct handover_tokens; the tail is source_tokens' slots */
+	HANDOVER_TOKENS,     /* struct handover_tokens; the tail is some of source_tokens' slots */
 	HANDOVER_KINDS,
 };
 
@@ -60,6 +60,7 @@ struct handover_connection {
 
 struct handover_tokens {
 	unsigned char key[16];
+	uint64_t first; /* slot of the tail */
 };
 
 enum {

@@ -32,9 +32,10 @@ void source_tokens_free(struct source_tokens *tokens);
 uint32_t source_tokens_take(struct source_tokens *tokens, const struct in6_addr *source,
         const struct train *train, uint64_t now_ns);
 
-/* Writes what has been spent to the state, and takes it back from a record of kind
- * HANDOVER_TOKENS. */
-void source_tokens_save(const struct source_tokens *tokens, struct handover_writer *writer);
+/* Writes what has been spent to the state, in records of kind HANDOVER_TOKENS, and takes it back
+ * from one. */
+void source_tokens_save(
+        const struct source_tokens *tokens, struct handover_writer *writer, uint64_t now_ns);
 void source_tokens_restore(
         struct source_tokens *tokens, const struct handover_record *record, uint64_t now_ns);
 

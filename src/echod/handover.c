@@ -28,7 +28,7 @@ struct record_header {
 static_assert(sizeof(struct handover_daemon) == 32, "version 1");
 static_assert(sizeof(struct handover_listener) == 40, "version 1");
 static_assert(sizeof(struct handover_connection) == 64, "version 1");
-static_assert(sizeof(struct handover_tokens) == 16, "version 1");
+static_assert(sizeof(struct handover_tokens) == 24, "version 1");
 
 static const size_t fixed_sizes[HANDOVER_KINDS] = {
         [HANDOVER_DAEMON] = sizeof(struct handover_daemon),

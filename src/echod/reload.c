@@ -157,7 +157,7 @@ save(const struct reload *reload, const struct listeners *listeners, uint64_t be
 	listeners_save(reload->listeners, listeners, &writer);
 	connections_save(reload->connections, &writer);
 	if (reload->options->udp_rate > 0)
-		source_tokens_save(udp_tokens(reload->udp), &writer);
+		source_tokens_save(udp_tokens(reload->udp), &writer, begun_ns);
 	return handover_end(&writer);
 }
 

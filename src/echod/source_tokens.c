@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 enum {
-	SLOTS = 1 << 16, /* 512 KiB; a flood of a million sources per second is 16 per slot */
+	SLOTS = 1 << 16,   /* 512 KiB; a flood of a million sources per second is 16 per slot */
+	SAVED_SLOTS = 512, /* at once: a page of memory */
 };
 
 struct source_tokens {
@@ -21,6 +22,7 @@ struct source_tokens {
 	uint64_t rate;
 	struct bucket_rule rule;
 	struct source_key key;
+	bool touched[SLOTS / SAVED_SLOTS]; /* to look at the others would map them */
 	struct bucket slots[SLOTS];
 };
 
@@ -69,12 +71,14 @@ source_tokens_take(struct source_tokens *tokens, const struct in6_addr *source,
 	uint32_t count = train_count(train), paid = 0;
 	struct in6_addr payer;
 	struct bucket *slot;
-	size_t offset = 0;
+	size_t offset = 0, index;
 
 	if (is_exempt(tokens, source))
 		return count;
 	payer = source_of(source);
-	slot = &tokens->slots[source_hash(&payer, &tokens->key) % SLOTS];
+	index = source_hash(&payer, &tokens->key) % SLOTS;
+	tokens->touched[index / SAVED_SLOTS] = true;
+	slot = &tokens->slots[index];
 	for (; paid < count; paid++) {
 		size_t piece = train_piece(train, offset);
 
@@ -86,14 +90,23 @@ source_tokens_take(struct source_tokens *tokens, const struct in6_addr *source,
 }
 
 void
-source_tokens_save(const struct source_tokens *tokens, struct handover_writer *writer)
+source_tokens_save(
+        const struct source_tokens *tokens, struct handover_writer *writer, uint64_t now_ns)
 {
 	struct handover_tokens saved;
-	const struct handover_span slots = {tokens->slots, sizeof(tokens->slots)};
 
 	static_assert(sizeof(saved.key) == sizeof(tokens->key), "version 1");
 	memcpy(saved.key, &tokens->key, sizeof(saved.key));
-	handover_write(writer, HANDOVER_TOKENS, &saved, &slots, 1);
+	for (saved.first = 0; saved.first < SLOTS; saved.first += SAVED_SLOTS) {
+		const struct bucket *slots = &tokens->slots[saved.first];
+		const struct handover_span span = {slots, SAVED_SLOTS * sizeof(*slots)};
+		size_t i = tokens->touched[saved.first / SAVED_SLOTS] ? 0 : SAVED_SLOTS;
+
+		while (i < SAVED_SLOTS && slots[i].full_at_ns <= now_ns)
+			i++;
+		if (i < SAVED_SLOTS)
+			handover_write(writer, HANDOVER_TOKENS, &saved, &span, 1);
+	}
 }
 
 /* Slots that are full again are left alone: their memory has not been touched. */
@@ -102,11 +115,15 @@ source_tokens_restore(
         struct source_tokens *tokens, const struct handover_record *record, uint64_t now_ns)
 {
 	const struct bucket *slots = (const struct bucket *)(const void *)record->tail;
+	size_t count = record->tail_size / sizeof(*slots);
+	uint64_t first = record->tokens.first;
 
-	if (record->tail_size != sizeof(tokens->slots))
+	if (first > SLOTS || count > SLOTS - first)
 		return;
 	memcpy(&tokens->key, record->tokens.key, sizeof(tokens->key));
-	for (size_t i = 0; i < SLOTS; i++)
-		if (slots[i].full_at_ns > now_ns)
-			tokens->slots[i] = slots[i];
+	for (size_t i = 0; i < count; i++)
+		if (slots[i].full_at_ns > now_ns) {
+			tokens->touched[(first + i) / SAVED_SLOTS] = true;
+			tokens->slots[first + i] = slots[i];
+		}
 }

@@ -5,6 +5,8 @@
 #include "echod/source_tokens.h"
 
 #include <arpa/inet.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum {
 	RATE = 100,
@@ -251,10 +253,10 @@ what_is_spent_is_saved(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
 		slots[i] = start_ns + 2 * NS_PER_S; /* all is spent */
-	record.tail_size--;
-	source_tokens_restore(tokens, &record, start_ns);
+	for (record.tokens.first = 1; record.tokens.first <= 1 << 17; record.tokens.first *= 2)
+		source_tokens_restore(tokens, &record, start_ns);
 	assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 1);
-	record.tail_size++;
+	record.tokens.first = 0;
 	source_tokens_restore(tokens, &record, start_ns + 2 * NS_PER_S);
 	assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 1);
 	source_tokens_restore(tokens, &record, start_ns);
@@ -262,6 +264,36 @@ what_is_spent_is_saved(void **state)
 		source = numbered(i);
 		assert_int_equal(source_tokens_take(tokens, &source, &one_byte, start_ns), 0);
 	}
+	source_tokens_free(tokens);
+}
+
+/* How many bytes the state takes. */
+static off_t
+saved_bytes(const struct source_tokens *tokens, uint64_t now_ns)
+{
+	static struct handover_writer writer;
+	int state_fd = memfd_create("state", MFD_CLOEXEC);
+	off_t size;
+
+	handover_begin(&writer, state_fd);
+	source_tokens_save(tokens, &writer, now_ns);
+	assert_int_equal(handover_end(&writer), 0);
+	size = lseek(state_fd, 0, SEEK_END);
+	close(state_fd);
+	return size;
+}
+
+/* A reload waits for the write: what holds all its tokens is not written. */
+static void
+only_what_is_spent_is_saved(void **state)
+{
+	struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
+	off_t empty = saved_bytes(tokens, start_ns);
+
+	(void)state;
+	assert_int_equal(spend(tokens, "2001:db8::1", one_byte, 1), 1);
+	assert_in_range(saved_bytes(tokens, start_ns), empty + 4096, empty + 4096 + 64);
+	assert_int_equal(saved_bytes(tokens, start_ns + NS_PER_S), empty);
 	source_tokens_free(tokens);
 }
 
@@ -276,6 +308,7 @@ main(void)
 	        cmocka_unit_test(exempt_sources),
 	        cmocka_unit_test(no_rate_is_no_limit),
 	        cmocka_unit_test(what_is_spent_is_saved),
+	        cmocka_unit_test(only_what_is_spent_is_saved),
 	        cmocka_unit_test(a_flood_of_sources_evicts_no_source),
 	        cmocka_unit_test(a_peer_cannot_know_which_source_it_starves),
 	};
