@@ -45,8 +45,7 @@ end_loop(struct server *server)
 static void
 end_if_drained(struct server *server)
 {
-	if (server->stopping && !ev_is_active(&server->delay) &&
-	        connections_open_now(server->connections) == 0)
+	if (ev_is_active(&server->drain) && connections_open_now(server->connections) == 0)
 		end_loop(server);
 }
 
