@@ -56,8 +56,8 @@ delivery_check(struct delivery *delivery, int peer_fd, uint64_t sent, uint32_t n
 		return state;
 	}
 	if (delivery->waiting_since == 0 || acked != delivery->acked)
-		delivery->waiting_since = now ? now : 1;
+		delivery->waiting_since = now + 1;
 	delivery->acked = acked;
-	*waiting_ticks = now - delivery->waiting_since + 1;
+	*waiting_ticks = now + 1 - delivery->waiting_since;
 	return state;
 }
