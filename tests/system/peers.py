@@ -128,6 +128,15 @@ def ending(peer):
     return "fin"
 
 
+def is_refused(port, host="127.0.0.1", *, source=None):
+    """Whether a connection is reset at once, which may come before connect() has returned."""
+    try:
+        with connect(port, host, source=source) as peer:
+            return ending(peer) == "reset"
+    except ConnectionResetError:
+        return True
+
+
 def reset(peer):
     """Closes with a RST."""
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

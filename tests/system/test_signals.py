@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 import termios
+import time
 import unittest
 
 import harness
@@ -87,6 +88,25 @@ class Drain(unittest.TestCase):
             harness.wait_until(lambda: daemon.stats()["stopping"], "the signal to be taken")
             daemon.signal(signal.SIGINT)
             self.assertEqual(daemon.wait_exit(), 0)
+
+    def test_the_drain_begins_although_the_last_connection_ends_with_the_delay(self):
+        """In one iteration, after a pause: the tick ends the only connection, and the delay is over."""
+        with harness.Daemon("--drain-delay=1s", "--drain-timeout=1h") as daemon, socket.socket() as unread:
+            unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            unread.connect(("127.0.0.1", daemon.tcp))
+            unread.sendall(bytes(60000))
+            unread.shutdown(socket.SHUT_WR)
+            daemon.wait_stats(lambda now: now["tcp_sent_bytes"] == 60000, "the connection to linger")
+            daemon.signal(signal.SIGTERM)
+            harness.wait_until(lambda: daemon.stats()["stopping"], "the signal to be taken")
+            daemon.freeze()
+            self.assertEqual(len(receive_all(unread)), 60000)
+            time.sleep(1.2)
+            with connect(daemon.tcp) as peer:
+                daemon.signal(signal.SIGCONT)
+                self.assertEqual(converse(peer, b"pending"), b"pending")
+            self.assertEqual(daemon.wait_exit(), 0)
+            self.assertEqual(len(daemon.lines.matching("^STOP: reason=delay-over connections=1$")), 1)
 
     def test_the_backlog_is_emptied_first(self):
         """Connections that the kernel has completed but the daemon has not accepted are no less open."""

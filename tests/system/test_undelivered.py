@@ -4,7 +4,7 @@ import socket
 import unittest
 
 import harness
-from peers import connect, converse, echo, ending, fill, payload, receive_all
+from peers import connect, converse, echo, ending, fill, is_refused, payload, receive_all
 from proc import SEND_MOST, orphans, receive_most, sent_queues, socket_memory
 
 ONCE = 30000  # bytes: more than a peer's kernel takes with the smallest buffer, less than ours does
@@ -18,18 +18,6 @@ def never_reader(port, finish, source=None):
     if finish:
         peer.shutdown(socket.SHUT_WR)
     return peer
-
-
-def is_refused(port, source):
-    """Connects from there: whether that is reset at once, or no answer comes now."""
-    try:
-        with connect(port, source=source) as peer:
-            peer.settimeout(1)
-            return ending(peer) == "reset"
-    except ConnectionResetError:
-        return True
-    except TimeoutError:
-        return False
 
 
 class Undelivered(unittest.TestCase):
@@ -49,7 +37,7 @@ class Undelivered(unittest.TestCase):
                 self.gather(5, daemon.tcp, finish)
                 daemon.wait_stats(lambda now: now["tcp_received_bytes"] == 5 * ONCE, "all bytes to be received")
                 for _ in range(20):  # more from the same source are refused
-                    self.assertTrue(is_refused(daemon.tcp, "127.0.0.1"))
+                    self.assertTrue(is_refused(daemon.tcp))
                 numbers = daemon.stats()
                 self.assertEqual((numbers["tcp_open"], numbers["tcp_accepted"], numbers["tcp_refused_source"]),
                                  (5, 5, 20))
@@ -143,7 +131,7 @@ class Undelivered(unittest.TestCase):
 
             def third_is_refused():  # until both are idle long enough to be evicted
                 nonlocal refused
-                refused += is_refused(daemon.tcp, "127.0.0.1")
+                refused += is_refused(daemon.tcp)
                 return refused >= 10
 
             harness.wait_until(third_is_refused, "connections of a source with its share to be refused")
