@@ -3,6 +3,7 @@
 #include "calls.h"
 #include "clock.h"
 #include "datagrams.h"
+#include "draw.h"
 #include "epoll.h"
 #include "faults.h"
 #include "files.h"
@@ -15,8 +16,6 @@
 #include "waiting.h"
 
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 enum phase {
@@ -50,163 +49,12 @@ scenario_now(void)
 	return &state.scenario;
 }
 
-static void argue(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void
-argue(const char *format, ...)
-{
-	struct scenario *s = &state.scenario;
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(s->text[s->n_arguments], sizeof(s->text[0]), format, arguments);
-	va_end(arguments);
-	s->arguments[s->n_arguments] = s->text[s->n_arguments];
-	trace_text("argument", s->text[s->n_arguments]);
-	s->arguments[++s->n_arguments] = NULL;
-}
-
-static void
-argue_time(const char *name, uint64_t one_in)
-{
-	if (random_one_in(one_in))
-		argue("--%s=%llums", name, (unsigned long long)random_scale(100, 5000));
-	else
-		argue("--%s=0", name);
-}
-
-/* Up to two listeners and one socket for datagrams, in any order. */
-static void
-make_up_handed_over(struct handed_over *sockets)
-{
-	bool has_datagrams = false;
-
-	sockets->n = 1 + (int)random_below(3);
-	for (int i = 0; i < sockets->n; i++) {
-		bool datagrams = !has_datagrams && (i == 2 || random_one_in(2));
-
-		has_datagrams |= datagrams;
-		sockets->types[i] = datagrams ? SOCK_DGRAM : SOCK_STREAM;
-		sockets->families[i] = random_one_in(4) ? AF_INET : AF_INET6;
-		sockets->bad |= !datagrams && random_one_in(64);
-	}
-}
-
-static void
-make_up_stats_clients(struct scenario *s)
-{
-	s->stats = stats_clients_at_random();
-	if (random_one_in(2)) {
-		argue("--stats-socket=%s", STATS_CLIENTS_PATH);
-	} else if (s->handed_over.n > 0) {
-		s->handed_over.families[s->handed_over.n] = AF_UNIX;
-		s->handed_over.types[s->handed_over.n++] = SOCK_STREAM;
-	}
-}
-
-static void
-make_up_service_manager(struct notify *notify)
-{
-	static const char *const paths[] = {"/run/systemd/notify", "@notify", "elsewhere"};
-
-	notify->path = paths[random_one_in(16) ? 2 : random_below(2)];
-	notify->full = random_one_in(4) ? random_scale(1, 8) : 0;
-	notify->watchdog_us = random_one_in(2) ? random_scale(1000, 60000) * 1000 : 0;
-}
-
-/* Timeouts, limits and buffers small enough that a short run gets to them. In a crush there are
- * always more who want in than are let in, and somebody always has to give way. */
-static void
-make_up_arguments(bool crowd, bool crush)
-{
-	uint64_t memory = random_below(3);
-
-	argue("echod");
-	argue("--max-connections=%llu", (unsigned long long)(crowd   ? PEERS_MOST / 2
-	                                                     : crush ? random_scale(2, 16)
-	                                                             : random_scale(1, 64)));
-	argue("--buffer-size=%llu", (unsigned long long)random_scale(4096, 16384));
-	argue("--buffer-memory=%llu", (unsigned long long)(memory == 0   ? 0
-	                                                   : memory == 1 ? random_scale(4096, 65536)
-	                                                                 : 1 << 24));
-	argue_time("idle-timeout", 4);
-	if (crush)
-		argue("--idle-timeout-full=100ms");
-	else
-		argue_time("idle-timeout-full", 3);
-	argue_time("stall-timeout", 3);
-	if (random_one_in(2))
-		argue("--drain-delay=%llums", (unsigned long long)random_scale(1, 10000));
-	argue("--drain-timeout=%llums", (unsigned long long)random_scale(1, 10000));
-	if (random_one_in(4))
-		argue("--accept-rate=%llu",
-		        (unsigned long long)random_scale(crowd ? 1000 : 1, 10000));
-	if (random_one_in(4) && !crowd)
-		argue("--max-connections-per-source=%llu", (unsigned long long)random_scale(1, 8));
-	if (random_one_in(2))
-		argue("--log-connections");
-	if (random_one_in(2))
-		argue("--udp-rate=%llu",
-		        (unsigned long long)(random_one_in(2) ? 0 : random_scale(1, 10000)));
-	if (random_one_in(8))
-		argue("--udp-rate-log-only");
-	if (random_one_in(4))
-		argue("--udp-offload=off");
-	if (random_one_in(4))
-		argue("--dscp=off");
-	if (random_one_in(3))
-		argue(random_one_in(2) ? "-v" : "-q");
-}
-
-static void
-make_up_weather(bool crowd, bool crush)
-{
-	struct scenario *s = &state.scenario;
-
-	s->tempo_ns = random_scale(1000, 100 * MS);
-	s->jumps = random_one_in(4) ? random_scale(16, 256) : 0;
-	s->stalls = random_one_in(8) ? random_scale(16, 1024) : 0;
-	s->soft = random_one_in(3) ? 0 : random_scale(2, 64);
-	s->hard = random_one_in(2) ? 0 : random_scale(16, 1024);
-	s->cuts = random_one_in(3) ? 0 : random_scale(1, 64);
-	s->setup = random_one_in(16) ? random_scale(4, 64) : 0;
-	s->peers = crowd ? (uint32_t)random_scale(1000, PEERS_MOST) : (uint32_t)random_scale(1, 64);
-	if (crush) {
-		s->tempo_ns = random_scale(10 * MS, 100 * MS);
-		s->peers = 64;
-	}
-	s->connections = s->peers * (uint32_t)random_scale(1, crowd ? 2 : 8);
-	s->steps = crowd ? 1000 : (uint32_t)random_scale(1, 2 * s->peers);
-	s->storm_turns = (uint32_t)random_scale(32, 512);
-	s->stops = random_one_in(4) ? random_scale(16, 512) : 0;
-	if (random_one_in(64)) { /* at once, perhaps before anybody comes */
-		s->stops = 1;
-		s->connections *= (uint32_t)random_below(2);
-	}
-	s->datagrams = random_one_in(2) ? random_scale(4, 256) : 0;
-	s->signals = random_one_in(2) ? random_scale(4, 64) : 0;
-}
-
 void
 scenario_begin(uint64_t seed)
 {
-	bool crowd = seed % 1000 == 999, crush = seed % 8 == 7;
-	struct scenario *s = &state.scenario;
-
 	random_seed(seed);
 	memset(&state, 0, sizeof(state));
-	make_up_arguments(crowd, crush && !crowd);
-	make_up_weather(crowd, crush && !crowd);
-	s->ipv4_only = random_one_in(8);
-	if (!s->ipv4_only && random_one_in(4))
-		make_up_handed_over(&s->handed_over);
-	make_up_stats_clients(s);
-	if (random_one_in(2))
-		make_up_service_manager(&s->notify);
-	if (random_one_in(s->handed_over.n > 0 ? 2 : 64))
-		argue("--exit-idle-time=%llums", (unsigned long long)random_scale(1000, 10000));
-	s->files = crowd ? 20000 : 33 + (uint32_t)random_below(80);
-	state.fills = !crowd && random_one_in(4);
+	state.fills = draw_scenario(&state.scenario, seed);
 }
 
 void

@@ -1,0 +1,12 @@
+/*
+ * A scenario, drawn from a seed: the daemon's options, the system, and what goes wrong.
+ */
+#ifndef ECHOD_SIMULATION_DRAW_H
+#define ECHOD_SIMULATION_DRAW_H
+
+#include "scenario.h"
+
+/* s: zeroed; random.h is seeded. Returns whether newcomers are to fill the daemon in the end. */
+bool draw_scenario(struct scenario *s, uint64_t seed);
+
+#endif
