@@ -1,4 +1,4 @@
-"""Statistics of paired ratios: each round gives one, and rounds are drawn anew for the interval."""
+"""Statistics of paired ratios: each round gives one, and rounds are drawn again for the interval."""
 import random
 import statistics
 

@@ -13,7 +13,7 @@ MEASURED = ("src/echod", "src/common", "src/tools")
 
 def report():
     """Each file with its functions and the lines of code that it has, and their branches."""
-    # No markers: what a comment in a source could exclude would be missed by nobody.
+    # No markers: what a comment in a source could exclude would not be missed.
     done = subprocess.run(
         ["gcovr", "--root", ROOT, "--object-directory", BUILD, *(f"--filter={directory}/" for directory in MEASURED),
          "--no-markers", "--json", "-", BUILD], cwd=ROOT, check=True, capture_output=True, text=True)

@@ -29,7 +29,7 @@ answer(long result)
 void calls_begin(uint32_t files);
 void calls_end(void);
 
-/* False for who else in this process makes system calls: gcov's runtime is linked in, too. */
+/* False for system calls of other code in this process: gcov's runtime is linked in, too. */
 bool calls_simulated(void);
 
 /* Whether a program starts: memory may be asked for. */
@@ -46,7 +46,7 @@ bool calls_unmap_state(const void *memory);
 /* close(2) of what has FD_CLOEXEC. */
 void calls_close_on_exec(void);
 
-/* execve(2) has succeeded: goes on where the program began. Defined by who runs the daemon. */
+/* execve(2) has succeeded: goes on where the program began. Defined by daemon.c and million.c. */
 _Noreturn void calls_on_execute(void);
 
 /* A signal is sent to the daemon. */

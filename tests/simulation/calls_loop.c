@@ -28,7 +28,7 @@ static struct {
 	uint32_t files;
 	bool simulated;
 	uint64_t pending;  /* signals, while a program starts */
-	uint64_t executed; /* the turn in which a program has started, 0: at the beginning */
+	uint64_t executed; /* the iteration in which a program has started, 0: at the beginning */
 } state;
 
 char *__real_getenv(const char *name);
@@ -61,7 +61,7 @@ calls_simulated(void)
 bool
 calls_starting(void)
 {
-	return clock_turn() == state.executed;
+	return clock_iteration() == state.executed;
 }
 
 void
@@ -69,13 +69,13 @@ calls_execute(void)
 {
 	state.pending = files_get(state.signal_fd, FILE_SIGNALS, "execve")->pending;
 	state.signal_fd = -1;
-	state.executed = clock_turn();
+	state.executed = clock_iteration();
 }
 
 void
 calls_signal(int number)
 {
-	expect(state.signal_fd >= 0, "nobody hears signal %d", number);
+	expect(state.signal_fd >= 0, "no descriptor receives signal %d", number);
 	trace("signal", number, 0, 0);
 	files_get(state.signal_fd, FILE_SIGNALS, "signal")->pending |= UINT64_C(1) << number;
 	epoll_wake(state.signal_fd);

@@ -1,6 +1,5 @@
 #include "calls.h"
 #include "datagrams.h"
-#include "epoll.h"
 #include "faults.h"
 #include "files.h"
 #include "notify.h"
@@ -28,7 +27,6 @@ enum {
 };
 
 int __real_fcntl(int fd, int command, ...);
-int __real_close(int fd);
 
 static const struct scenario *
 disturbed(void)
@@ -57,7 +55,7 @@ WRAP(int, socket, int family, int type, int protocol)
 {
 	int fd = -fault(CALL_SOCKET);
 
-	/* What is told to the service manager says of each message that it may not wait; listeners
+	/* Each message to the service manager says that it may not wait; listeners
 	 * stay open over a reload. */
 	expect(protocol == 0 &&
 	                ((type & SOCK_NONBLOCK && !(type & SOCK_CLOEXEC)) ||
@@ -249,7 +247,7 @@ WRAP(int, accept4, int fd, struct sockaddr *name, socklen_t *length, int flags)
 	peer_fd = -fault(CALL_ACCEPT);
 	if (peer_fd == 0 && waiting->count == 0)
 		peer_fd = -EAGAIN;
-	if (peer_fd == 0) /* first the descriptor, then the connection: nobody is lost */
+	if (peer_fd == 0) /* first the descriptor, then the connection: none is lost */
 		peer_fd = files_open(FILE_STREAM);
 	trace("accept4", fd, waiting->count, peer_fd);
 	if (peer_fd < 0) {
@@ -354,69 +352,4 @@ WRAP(ssize_t, sendto, int fd, const void *text, size_t size, int flags, const st
 	result = notify_send(text, size, flags, to, length);
 	trace("sendto", fd, (int64_t)size, result);
 	return answer(result);
-}
-
-static void
-close_file(struct file *file)
-{
-	switch (file->kind) {
-	case FILE_STREAM:
-		oracle_on_close(file->stream);
-		stream_close(file->stream, false);
-		break;
-	case FILE_LISTENER:
-		oracle_on_listener_close(file->waiting);
-		waiting_close(file->waiting);
-		break;
-	case FILE_UDP:
-		datagrams_close(file->udp);
-		break;
-	case FILE_EPOLL:
-		epoll_forget();
-		break;
-	case FILE_STATS:
-		stats_clients_close();
-		break;
-	case FILE_STATS_CLIENT:
-		stats_clients_on_close();
-		break;
-	case FILE_NONE:
-	case FILE_STANDARD:
-	case FILE_SOCKET:
-	case FILE_SIGNALS:
-	case FILE_NOTIFY:
-	case FILE_STATE:
-		break;
-	}
-}
-
-void
-calls_close_on_exec(void)
-{
-	for (int fd = 0; fd < files_end(); fd++) {
-		struct file *file = files_at(fd);
-
-		if (file->kind != FILE_EPOLL && file->kind != FILE_SIGNALS &&
-		        file->kind != FILE_NOTIFY && !(file->kind && file->close_on_exec))
-			continue;
-		close_file(file);
-		files_close(fd);
-	}
-}
-
-/* Whatever it returns, the descriptor is closed (close(2), Linux). */
-WRAP(int, close, int fd)
-{
-	struct file *file;
-	int error;
-
-	if (!calls_simulated())
-		return __real_close(fd);
-	file = files_any(fd, "close");
-	error = fault(CALL_CLOSE);
-	expect(file->kind != FILE_STANDARD, "close of descriptor %d", fd);
-	close_file(file);
-	files_close(fd);
-	trace("close", fd, 0, -error);
-	return (int)answer(-error);
 }

@@ -37,7 +37,7 @@ WRAP(int, sd_listen_fds_with_names, int unset, char ***names)
 {
 	const struct handed_over *sockets = &scenario_now()->handed_over;
 
-	expect(clock_turn() == 0, "sockets are taken from systemd again");
+	expect(clock_iteration() == 0, "sockets are taken from systemd again");
 	expect(unset, "LISTEN_FDS stays for children");
 	if (sockets->n == 0)
 		return 0;

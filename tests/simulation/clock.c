@@ -4,15 +4,15 @@
 #define START_WALL_NS (UINT64_C(1700000000) * S)
 
 static struct {
-	uint64_t now, turn, turn_began, awake;
+	uint64_t now, iteration, iteration_began, awake;
 	int64_t wall_offset;
 } state;
 
 void
 clock_begin(void)
 {
-	state.now = state.turn_began = CLOCK_START;
-	state.turn = state.awake = 0;
+	state.now = state.iteration_began = CLOCK_START;
+	state.iteration = state.awake = 0;
 	state.wall_offset = (int64_t)START_WALL_NS;
 }
 
@@ -41,25 +41,25 @@ clock_wall(void)
 }
 
 void
-clock_next_turn(void)
+clock_next_iteration(void)
 {
-	uint64_t passed = state.now - state.turn_began;
+	uint64_t passed = state.now - state.iteration_began;
 
 	state.awake += passed < TICK ? passed : TICK;
-	state.turn_began = state.now;
-	state.turn++;
+	state.iteration_began = state.now;
+	state.iteration++;
 }
 
 uint64_t
-clock_turn(void)
+clock_iteration(void)
 {
-	return state.turn;
+	return state.iteration;
 }
 
 uint64_t
 clock_awake(void)
 {
-	uint64_t passed = state.now - state.turn_began;
+	uint64_t passed = state.now - state.iteration_began;
 
 	return state.awake + (passed < TICK ? passed : TICK);
 }

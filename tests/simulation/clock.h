@@ -1,6 +1,6 @@
 /*
- * Time, which passes only when the world says so, and turns: a turn is what the daemon does from
- * one epoll_wait() to the next.
+ * Time, which passes only when the world says so, and iterations: an iteration is what the daemon
+ * does from one epoll_wait() to the next.
  */
 #ifndef ECHOD_SIMULATION_CLOCK_H
 #define ECHOD_SIMULATION_CLOCK_H
@@ -20,12 +20,12 @@ void clock_advance(uint64_t ns);
 void clock_set_wall(int64_t by_s);
 uint64_t clock_wall(void); /* ns, CLOCK_REALTIME */
 
-void clock_next_turn(void);
-uint64_t clock_turn(void);
+void clock_next_iteration(void);
+uint64_t clock_iteration(void);
 
 /*
  * The time that has passed for a process that was let run: more than a tenth of a second in one
- * turn counts as a tenth, because the process was stopped or starved.
+ * iteration counts as a tenth, because the process was stopped or starved.
  */
 uint64_t clock_awake(void);
 

@@ -159,7 +159,7 @@ datagrams_receive(struct datagrams *udp, struct mmsghdr *messages, unsigned most
 
 	udp->received_ns = clock_now();
 	udp->full = false;
-	/* what the last turn has not answered stays unanswered */
+	/* what the last iteration has not answered stays unanswered */
 	for (uint32_t i = udp->given; i < udp->first; i++)
 		udp->all[i % PARCEL_SLOTS].open = false;
 	udp->given = udp->first;

@@ -1,5 +1,5 @@
 /*
- * The daemon's UDP socket: who sends to it, and what it answers.
+ * The daemon's UDP socket: the peers that send to it, and its replies.
  */
 #ifndef ECHOD_SIMULATION_DATAGRAMS_H
 #define ECHOD_SIMULATION_DATAGRAMS_H
@@ -30,7 +30,7 @@ void datagrams_set_option(struct datagrams *udp, int name, int value);
 int datagrams_family(const struct datagrams *udp);
 uint32_t datagrams_readiness(const struct datagrams *udp);
 
-/* Somebody sends something to the socket; it is lost when the daemon has none open. */
+/* A peer sends a datagram to the socket; it is lost when the daemon has none open. */
 void datagrams_arrive(void);
 
 /* As recvmmsg(2), sendmmsg(2) and sendmsg(2): messages, or bytes, or a negative errno. */

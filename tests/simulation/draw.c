@@ -151,7 +151,7 @@ make_up_weather(struct scenario *s, enum kind kind)
 	}
 	s->connections = s->peers * (uint32_t)random_scale(1, crowd ? 2 : 8);
 	s->steps = crowd ? 1000 : (uint32_t)random_scale(1, 2 * s->peers);
-	s->storm_turns = (uint32_t)random_scale(32, 512);
+	s->storm_iterations = (uint32_t)random_scale(32, 512);
 	s->stops = random_one_in(4) ? random_scale(16, 512) : 0;
 	if (random_one_in(64)) { /* at once, perhaps before anybody comes */
 		s->stops = 1;

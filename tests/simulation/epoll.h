@@ -19,7 +19,7 @@ void epoll_forget(void);
 /* Something has happened to a descriptor (-1: to none) that may make it ready. */
 void epoll_wake(int fd);
 
-/* Stores who is ready, at most so many; returns how many. */
+/* Stores what is ready, at most so many; returns how many. */
 int epoll_collect(struct epoll_event *events, int most);
 
 #endif

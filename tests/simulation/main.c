@@ -1,22 +1,24 @@
 /*
  * The simulation: the real daemon (everything but main.c) and the real libev on a kernel that is a
- * model. One seed decides everything: the daemon's options, who connects and with what manners,
- * which calls fail and how, how time passes. So a run that failed can be run again, step by step.
+ * model. One seed decides everything: the daemon's options, how many peers connect and how they
+ *behave, which calls fail and how, how time passes. So a run that failed can be run again, step by
+ *step.
  *
  *	simulation [--seeds FROM COUNT] [--jobs N]    run these seeds, on so many processors
  *	simulation --seed N [--trace]                 run one (twice), and print what happens
  *
  * How to read it:
  *
- *	scenario.c       what a run consists of, made up from the seed; the passing of turns
+ *	scenario.c       the phases of a run, and what happens in each iteration
+ *	draw.c           what a run consists of, drawn from the seed
  *	daemon.c         what echod's main() does, and that nothing is left behind
- *	peers.c          those who connect, and their manners
- *	oracle.c         what is promised: who is let in, why a connection ends
+ *	peers.c          the peers, and how they behave
+ *	oracle.c         what is promised: which connections are accepted, why one ends
  *	stops.c          what is promised: the end
  *	counters.c       what is promised: the counters
  *	stream.c         a TCP connection as Linux lets the daemon see it; are the bytes right?
  *	waiting.c        listeners and their backlogs
- *	udp.c parcel.c   the UDP socket and who sends to it; are the replies right?
+ *	datagrams.c parcel.c   the UDP socket and its peers; are the replies right?
  *	epoll.c files.c clock.c memory.c   the rest of the model
  *	stats_clients.c  the stats socket and its clients
  *	calls_reload.c   the daemon executes itself: memory is gone, descriptors and signals stay
@@ -92,7 +94,7 @@ work_on(const struct work *work, unsigned job)
 	exit(EXIT_SUCCESS);
 }
 
-/* Whoever fails has said so, unless it was killed. */
+/* A worker that fails has said so, unless it was killed. */
 static bool
 has_succeeded(int status, unsigned job)
 {

@@ -176,7 +176,7 @@ WRAP(int, munmap, void *memory, size_t length)
 	        "munmap of %zu bytes that are not mapped", length);
 	state.lengths[order][slot] = 0;
 	state.count--;
-	/* the next run finds it as if nobody had used it */
+	/* the next run finds it as if it had not been used */
 	if (for_touched(memory, length, NULL) > ZERO_MOST)
 		__real_madvise(memory, length, MADV_DONTNEED);
 	else

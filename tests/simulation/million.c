@@ -4,7 +4,7 @@
  *	million CONNECTIONS ECHOES
  *
  * All connect, each has one echo and stays; then a thousand of them have so many echoes, fifty
- * ready in each turn of the loop. Prints the bytes of memory of the daemon and libev for a
+ * ready in each iteration. Prints the bytes of memory of the daemon and libev for a
  * connection. Under callgrind with --instr-atstart=no exactly the echoes are counted; time stands
  * still meanwhile, because what the sweep costs goes with time and not with echoes.
  */
@@ -36,7 +36,7 @@
 enum {
 	MOST = 1 << 20,
 	ACTIVE = 1000,
-	READY_A_TURN = 50,
+	READY_AN_ITERATION = 50,
 	MESSAGE = 64,
 };
 
@@ -81,7 +81,7 @@ connect_more(void)
 	struct waiting *listener;
 
 	waiting_listeners(&listener);
-	for (int i = 0; i < READY_A_TURN && state.connected < state.connections; i++) {
+	for (int i = 0; i < READY_AN_ITERATION && state.connected < state.connections; i++) {
 		struct stream *stream = &state.streams[state.connected];
 
 		*stream = (struct stream){.number = state.connected++,
@@ -101,7 +101,7 @@ echo_more(void)
 {
 	uint32_t step = state.connections / ACTIVE;
 
-	for (int i = 0; i < READY_A_TURN; i++)
+	for (int i = 0; i < READY_AN_ITERATION; i++)
 		say(&state.streams[state.begun++ % ACTIVE * step]);
 }
 
@@ -118,10 +118,10 @@ scenario_wait(struct epoll_event *events, int most, int timeout_ms)
 {
 	int count;
 
-	clock_next_turn();
+	clock_next_iteration();
 	if (!state.measuring)
 		clock_advance(MS);
-	for (int turns = 0;; turns++) {
+	for (int iterations = 0;; iterations++) {
 		count = epoll_collect(events, most);
 		if (count > 0)
 			return count;
@@ -256,7 +256,7 @@ serve(const struct options *options)
 void
 calls_on_execute(void)
 {
-	fail("a reload that nobody has asked for");
+	fail("a reload that was not asked for");
 }
 
 int

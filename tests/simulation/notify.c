@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#define LATE           (400 * MS) /* for what is due; a turn counts as 100 ms at most */
+#define LATE           (400 * MS) /* for what is due; an iteration counts as 100 ms at most */
 #define RETRY          (100 * MS)
 #define STATUS_TIME    S
 #define STOP_MARGIN_US 5000000
@@ -28,7 +28,7 @@ static struct {
 	uint64_t beat, refused; /* the last sign of life; of one that is owed again, or 0 */
 	uint64_t changed;       /* the connections, or the last refusal of their number */
 	uint32_t told;          /* connections, in the last STATUS= */
-	uint64_t reloaded;      /* the turn of the last reload */
+	uint64_t reloaded;      /* the iteration of the last reload */
 } state;
 
 void
@@ -56,7 +56,7 @@ check_address(const struct sockaddr *to, socklen_t length)
 	                manager->sun_family == AF_UNIX &&
 	                manager->sun_path[0] == (abstract ? '\0' : path[0]) &&
 	                memcmp(manager->sun_path + 1, path + 1, size - 1) == 0,
-	        "a message goes to somebody else than $NOTIFY_SOCKET");
+	        "a message goes elsewhere than to $NOTIFY_SOCKET");
 }
 
 static bool
@@ -79,7 +79,7 @@ static void
 on_watchdog(void)
 {
 	expect((state.ready || state.stopping) && state.notify.watchdog_us > 0,
-	        "WATCHDOG=1 and nobody asked for it");
+	        "WATCHDOG=1 was not asked for");
 }
 
 static void
@@ -130,7 +130,7 @@ on_reloading(const char *text)
 	        "RELOADING=1 in another form: %s", text);
 	state.ready = state.tried_ready = false;
 	state.changed = clock_awake();
-	state.reloaded = clock_turn();
+	state.reloaded = clock_iteration();
 }
 
 static void
@@ -185,13 +185,13 @@ notify_on_change(void)
 }
 
 void
-notify_on_turn(void)
+notify_on_iteration(void)
 {
 	uint64_t now = clock_awake();
 
 	if (!is_there())
 		return;
-	expect(state.tried_ready || state.drain_ms > 0 || clock_turn() <= state.reloaded + 1,
+	expect(state.tried_ready || state.drain_ms > 0 || clock_iteration() <= state.reloaded + 1,
 	        "READY=1 is not told");
 	expect(state.refused == 0 || now - state.refused <= RETRY + LATE,
 	        "a message that was refused does not come again");

@@ -29,6 +29,6 @@ void notify_on_stop(uint64_t drain_ms);
 /* A connection has been opened or closed. */
 void notify_on_change(void);
 
-void notify_on_turn(void);
+void notify_on_iteration(void);
 
 #endif

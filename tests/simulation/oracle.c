@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAUSE      (100 * MS)
-#define TICK       (100 * MS)
-#define LATE       (1400 * MS) /* sweep.h */
-#define LATE_STALL (2400 * MS)
-#define SPIN_TURNS 100
+#define PAUSE           (100 * MS)
+#define TICK            (100 * MS)
+#define LATE            (1400 * MS) /* sweep.h */
+#define LATE_STALL      (2400 * MS)
+#define SPIN_ITERATIONS 100
 
 static struct {
 	const struct options *options;
@@ -30,7 +30,7 @@ static struct {
 	double tokens;
 	uint64_t tokens_ns;
 	bool progress;
-	uint32_t turns_without_progress;
+	uint32_t iterations_without_progress;
 	enum close_reason logged; /* the reason in an EXIT line, whose connection is closed next */
 	bool has_logged;
 	char from[ADDRESS_TEXT_SIZE];
@@ -170,7 +170,7 @@ oracle_on_reload(const struct options *options)
 	state.paused_ns = 0;
 	for (uint32_t i = 0; i < state.n_open; i++) {
 		state.open[i]->grace_ns += S + 2 * TICK;
-		state.open[i]->turn = 0; /* an iteration begins */
+		state.open[i]->iteration = 0; /* an iteration begins */
 	}
 	counters_on_reload();
 }
@@ -241,7 +241,7 @@ check_exit_line(const struct stream *s)
 	return 1u << state.logged;
 }
 
-/* The one idle longest gives way: nobody was idle clearly longer, by the time that the daemon was
+/* The one idle longest is evicted: none was idle clearly longer, by the time that the daemon was
  * let run. */
 static void
 check_longest_idle(const struct stream *s)
@@ -349,8 +349,8 @@ oracle_on_progress(void)
 	state.progress = true;
 }
 
-/* What a connection is told in a turn ends it in this turn; nobody waits for longer than the
- * timeouts say. */
+/* What a connection is told in an iteration ends it in this iteration; none waits for longer than
+ * the timeouts say. */
 static void
 check_open(void)
 {
@@ -373,7 +373,7 @@ check_open(void)
 		}
 		most += s->grace_ns;
 
-		expect(s->turn != clock_turn() || !s->told,
+		expect(s->iteration != clock_iteration() || !s->told,
 		        "descriptor %d: error %d does not end the connection", s->peer_fd, s->told);
 		expect(timeout == 0 || quiet <= most,
 		        "descriptor %d is quiet for %llu ms and not closed", s->peer_fd,
@@ -382,17 +382,17 @@ check_open(void)
 }
 
 void
-oracle_on_turn(bool calm)
+oracle_on_iteration(bool calm)
 {
-	stops_on_turn(state.n_open);
-	state.turns_without_progress =
-	        state.progress || !calm ? 0 : state.turns_without_progress + 1;
+	stops_on_iteration(state.n_open);
+	state.iterations_without_progress =
+	        state.progress || !calm ? 0 : state.iterations_without_progress + 1;
 	state.progress = false;
-	expect(state.turns_without_progress < SPIN_TURNS,
-	        "%d turns of the loop without any progress", SPIN_TURNS);
+	expect(state.iterations_without_progress < SPIN_ITERATIONS,
+	        "%d iterations without any progress", SPIN_ITERATIONS);
 	expect(!state.has_logged, "an EXIT line without a close");
 	expect(state.n_open <= state.limit, "%u connections are open, more than the limit of %u",
 	        state.n_open, state.limit);
-	if (state.n_open <= 64 || clock_turn() % 64 == 0)
+	if (state.n_open <= 64 || clock_iteration() % 64 == 0)
 		check_open();
 }

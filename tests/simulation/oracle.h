@@ -1,6 +1,6 @@
 /*
- * What the daemon promises, checked while it runs: who is let in, why a connection may be closed,
- * what the counters and the log say. A broken promise ends the run (fail()).
+ * What the daemon promises, checked while it runs: which connections are accepted, why one may be
+ * closed, what the counters and the log say. A broken promise ends the run (fail()).
  *
  * That the bytes are right is checked where they cross (stream.c, udp.c).
  */
@@ -41,8 +41,8 @@ bool oracle_has_been_idle(void);
 /* The daemon has got something done: it is not spinning. */
 void oracle_on_progress(void);
 
-/* A turn has ended; calm when no faults and no jumps of time disturb the daemon. */
-void oracle_on_turn(bool calm);
+/* An iteration has ended; calm when no faults and no jumps of time disturb the daemon. */
+void oracle_on_iteration(bool calm);
 
 /* How many STATS lines have been checked. */
 uint32_t oracle_stats_seen(void);

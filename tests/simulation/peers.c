@@ -8,15 +8,15 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum manner {
+enum behaviour {
 	POLITE,   /* sends, takes everything back, finishes, waits for the end */
 	SLOW,     /* takes it a byte at a time */
-	DEAF,     /* stops taking it */
+	STOPPED,  /* stops reading */
 	SILENT,   /* connects, no more */
 	RESETTER, /* resets in the middle */
 	LEAVER,   /* closes in the middle */
-	VANISHER, /* is gone, and nobody says so */
-	N_MANNERS,
+	VANISHER, /* is gone without a FIN or RST */
+	N_BEHAVIOURS,
 };
 
 enum state {
@@ -27,12 +27,12 @@ enum state {
 
 struct peer {
 	struct stream stream;
-	enum manner manner;
+	enum behaviour behaviour;
 	enum state state;
 	uint64_t goal; /* bytes to send */
-	uint64_t cut;  /* bytes sent at which bad manners begin */
-	bool late;     /* one who finishes only after everything has come back */
-	bool awake;    /* may have something to do, and is in the list of those who have */
+	uint64_t cut;  /* bytes sent at which bad behaviour begins */
+	bool late;     /* finishes only after everything has come back */
+	bool awake;    /* may have something to do, and is in the list of those */
 };
 
 static struct {
@@ -126,7 +126,7 @@ connect_to(struct peer *peer, struct waiting *waiting)
 
 	*peer = (struct peer){
 	        .awake = true,
-	        .manner = random_one_in(2) ? POLITE : (enum manner)random_below(N_MANNERS),
+	        .behaviour = random_one_in(2) ? POLITE : (enum behaviour)random_below(N_BEHAVIOURS),
 	        .state = CONNECTED,
 	        .late = random_one_in(2),
 	        .stream = {.number = number,
@@ -141,11 +141,11 @@ connect_to(struct peer *peer, struct waiting *waiting)
 	peer->goal = random_scale(1, 1 + 64 * smallest) - 1;
 	peer->cut = random_below(peer->goal + 1);
 	if (state.settled) {
-		peer->manner = POLITE;
+		peer->behaviour = POLITE;
 		peer->goal = 1 + random_below(64);
 		peer->late = true;
 	}
-	trace("connect", number, (int64_t)peer->manner, (int64_t)peer->goal);
+	trace("connect", number, (int64_t)peer->behaviour, (int64_t)peer->goal);
 	state.connections--;
 	if (!waiting_enter(waiting, &peer->stream)) {
 		state.connections++;
@@ -174,7 +174,7 @@ end(struct peer *peer)
 	peer->state = DONE;
 }
 
-/* Bad manners, once the time for them has come. Returns whether they leave nothing else to do. */
+/* Bad behaviour, once the time for it has come. Returns whether it leaves nothing else to do. */
 static bool
 misbehave(struct peer *peer)
 {
@@ -182,7 +182,7 @@ misbehave(struct peer *peer)
 
 	if (s->written < peer->cut)
 		return false;
-	switch (peer->manner) {
+	switch (peer->behaviour) {
 	case RESETTER:
 		stream_peer_resets(s);
 		end(peer);
@@ -199,9 +199,9 @@ misbehave(struct peer *peer)
 		return true;
 	case POLITE:
 	case SLOW:
-	case DEAF:
+	case STOPPED:
 	case SILENT:
-	case N_MANNERS:
+	case N_BEHAVIOURS:
 		break;
 	}
 	return false;
@@ -218,7 +218,7 @@ may_finish(const struct peer *peer)
 static bool
 takes_more(const struct peer *peer)
 {
-	return peer->manner != DEAF || peer->stream.taken < peer->cut;
+	return peer->behaviour != STOPPED || peer->stream.taken < peer->cut;
 }
 
 static void
@@ -243,14 +243,14 @@ act(struct peer *peer)
 		        "peer %u sent %llu bytes and FIN, and got %llu bytes and FIN", s->number,
 		        (unsigned long long)s->written, (unsigned long long)s->taken);
 		end(peer);
-	} else if (peer->manner == SILENT || misbehave(peer) ||
+	} else if (peer->behaviour == SILENT || misbehave(peer) ||
 	           (random_one_in(3) && stream_peer_acknowledges(s))) {
 		return;
 	} else if (random_one_in(2)) {
 		write_some(peer);
 	} else if (takes_more(peer)) {
-		stream_peer_reads(s,
-		        peer->manner == SLOW ? 1 + random_below(3) : random_scale(1, s->send_room));
+		stream_peer_reads(s, peer->behaviour == SLOW ? 1 + random_below(3)
+		                                             : random_scale(1, s->send_room));
 	}
 }
 
@@ -266,9 +266,9 @@ has_to_wait(const struct peer *peer)
 		return !s->closed;
 	if (stream_at_end(s))
 		return false;
-	if (peer->manner == SILENT)
+	if (peer->behaviour == SILENT)
 		return true;
-	if (peer->manner >= RESETTER && s->written >= peer->cut)
+	if (peer->behaviour >= RESETTER && s->written >= peer->cut)
 		return false;
 	if (s->written < peer->goal ? stream_peer_room(s) > 0 : may_finish(peer))
 		return false;
@@ -314,13 +314,13 @@ peers_settle(void)
 		if (peer->state != CONNECTED)
 			continue;
 		peer->stream.window = 65536; /* not a byte at a time any more */
-		if (peer->manner == VANISHER && peer->stream.written >= peer->cut) {
+		if (peer->behaviour == VANISHER && peer->stream.written >= peer->cut) {
 			stream_times_out(&peer->stream);
 			end(peer);
 		} else if (!peer->stream.fin) {
 			peer->goal = peer->stream.written + random_below(64);
 		}
-		peer->manner = POLITE;
+		peer->behaviour = POLITE;
 	}
 }
 

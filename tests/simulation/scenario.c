@@ -20,27 +20,27 @@
 
 enum phase {
 	STORM,
-	SETTLING, /* everybody comes to an end */
-	IDLING,   /* nobody is left, and the daemon ends for that */
+	SETTLING, /* every peer comes to an end */
+	IDLING,   /* no peer is left, and the daemon ends for that */
 	FILLING,  /* as many as the daemon takes at once */
 	SHOWING,  /* the counters */
 	STOPPING,
 };
 
 enum {
-	PATIENCE_TURNS = 300000, /* in which everybody has to come to an end */
+	PATIENCE_ITERATIONS = 300000, /* in which every peer has to come to an end */
 };
 
 static struct {
 	struct scenario scenario;
 	enum phase phase;
-	uint32_t turns; /* in this phase */
+	uint32_t iterations; /* in this phase */
 	const struct options *options;
-	uint32_t limit;     /* of connections */
-	uint32_t shown;     /* STATS lines before the one asked for */
-	uint64_t idle_ns;   /* when it should end because it is idle */
-	bool fills;         /* newcomers are still to fill the daemon */
-	uint64_t stop_turn; /* the last one in which the daemon did not have to stop */
+	uint32_t limit;          /* of connections */
+	uint32_t shown;          /* STATS lines before the one asked for */
+	uint64_t idle_ns;        /* when it should end because it is idle */
+	bool fills;              /* newcomers are still to fill the daemon */
+	uint64_t stop_iteration; /* the last one in which the daemon did not have to stop */
 } state;
 
 struct scenario *
@@ -99,7 +99,7 @@ static void
 change_phase(enum phase phase)
 {
 	state.phase = phase;
-	state.turns = 0;
+	state.iterations = 0;
 	trace("phase", (int64_t)phase, 0, 0);
 }
 
@@ -116,7 +116,7 @@ storm(void)
 {
 	struct scenario *s = &state.scenario;
 
-	if (state.turns == 1) {
+	if (state.iterations == 1) {
 		faults_set_setup(0);
 		faults_set(s->soft, s->hard, s->cuts);
 	}
@@ -128,7 +128,7 @@ storm(void)
 		calls_signal(random_one_in(4) ? SIGHUP : SIGUSR1);
 	if (random_one_in(s->stops))
 		stop();
-	if (state.turns > s->storm_turns) {
+	if (state.iterations > s->storm_iterations) {
 		faults_set(0, 0, s->cuts);
 		files_set_limit(FILES_MOST);
 		peers_settle();
@@ -136,7 +136,7 @@ storm(void)
 	}
 }
 
-/* Newcomers can be let in without anybody losing his place. */
+/* Newcomers can be let in without evicting another. */
 static bool
 may_fill(void)
 {
@@ -150,7 +150,7 @@ may_fill(void)
 static void
 settle(void)
 {
-	expect(state.turns < PATIENCE_TURNS, "no end comes: %s; %u wait to be accepted",
+	expect(state.iterations < PATIENCE_ITERATIONS, "no end comes: %s; %u wait to be accepted",
 	        peers_explain(), waiting_count());
 	if (!peers_done() || datagrams_waiting() > 0 || stops_asked())
 		return;
@@ -174,7 +174,7 @@ settle(void)
 static void
 go_on(void)
 {
-	state.turns++;
+	state.iterations++;
 	switch (state.phase) {
 	case STORM:
 		storm();
@@ -186,31 +186,31 @@ go_on(void)
 		expect(clock_now() <= state.idle_ns + S, "the daemon is idle, and does not end");
 		break;
 	case FILLING:
-		expect(state.turns < PATIENCE_TURNS,
+		expect(state.iterations < PATIENCE_ITERATIONS,
 		        "%u newcomers are not all served: %s; %u wait to be accepted", state.limit,
 		        peers_explain(), waiting_count());
 		if (peers_filled())
 			change_phase(SETTLING);
 		break;
 	case SHOWING:
-		expect(state.turns < 8, "SIGUSR1 shows no counters");
+		expect(state.iterations < 8, "SIGUSR1 shows no counters");
 		if (oracle_stats_seen() > state.shown) {
 			stop();
-			state.stop_turn = clock_turn();
+			state.stop_iteration = clock_iteration();
 			change_phase(STOPPING);
 		}
 		break;
 	case STOPPING:
 		if (!stops_may_drain())
-			state.stop_turn = clock_turn();
-		expect(clock_turn() < state.stop_turn + 8,
-		        "nobody is there, and the daemon does not stop");
+			state.stop_iteration = clock_iteration();
+		expect(clock_iteration() < state.stop_iteration + 8,
+		        "no peer is there, and the daemon does not stop");
 		break;
 	}
 }
 
 /* As if so many steps were given to peers at random, most of which have nothing to do. After the
- * storm there is always one for somebody who has. */
+ * storm there is always one for a peer that has. */
 static void
 peers_go_on(void)
 {
@@ -226,13 +226,13 @@ peers_go_on(void)
 			datagrams_arrive();
 }
 
-/* How much of the time that the daemon waits for passes before somebody does something. */
+/* How much of the time that the daemon waits for passes before a peer does something. */
 static uint64_t
 wait_a_little(uint64_t left)
 {
 	uint64_t most = left / 16 + state.scenario.tempo_ns;
 
-	/* nobody has anything to do, and nothing goes wrong any more */
+	/* no peer has anything to do, and nothing goes wrong any more */
 	if (state.phase != STORM && peers_awake() == 0)
 		return left;
 	return 1 + random_below(most < left ? most : left);
@@ -244,10 +244,10 @@ scenario_wait(struct epoll_event *events, int most, int timeout_ms)
 	uint64_t end = timeout_ms < 0 ? UINT64_MAX : clock_now() + (uint64_t)timeout_ms * MS;
 	int count;
 
-	oracle_on_turn(state.phase != STORM);
-	notify_on_turn();
-	stats_clients_on_turn();
-	clock_next_turn();
+	oracle_on_iteration(state.phase != STORM);
+	notify_on_iteration();
+	stats_clients_on_iteration();
+	clock_next_iteration();
 	clock_advance(random_below(2 * state.scenario.tempo_ns));
 	for (;;) {
 		go_on();

@@ -1,7 +1,8 @@
 /*
- * One run: what the daemon is asked to do, who comes, what goes wrong, in which order, all from the
- * seed. First a storm; then everybody behaves well and must come to a good end; then, some of the
- * time, as many as the daemon takes at once; then the counters are looked at; then it is stopped.
+ * One run: what the daemon is asked to do, which peers come, what goes wrong, in which order, all
+ * from the seed. First a storm; then every peer behaves well and must come to a good end; then,
+ * some of the time, as many as the daemon takes at once; then the counters are looked at; then it
+ * is stopped.
  */
 #ifndef ECHOD_SIMULATION_SCENARIO_H
 #define ECHOD_SIMULATION_SCENARIO_H
@@ -24,7 +25,7 @@ enum {
 struct handed_over {
 	int n;                                                   /* 0: the daemon opens its own */
 	int types[HANDED_OVER_MOST], families[HANDED_OVER_MOST]; /* AF_UNIX: the stats socket */
-	bool bad; /* there is one that nobody can connect to */
+	bool bad; /* there is one to which no peer can connect */
 };
 
 struct scenario {
@@ -41,12 +42,12 @@ struct scenario {
 	uint32_t files; /* open files permitted */
 
 	/* the weather */
-	uint64_t tempo_ns;                /* time that passes in a turn, about */
-	uint64_t jumps, stalls;           /* one in so many turns, calls; 0: never */
+	uint64_t tempo_ns;                /* time that passes in an iteration, about */
+	uint64_t jumps, stalls;           /* one in so many iterations, calls; 0: never */
 	uint64_t soft, hard, cuts, setup; /* faults.h */
 	uint32_t peers, connections, steps;
-	uint32_t storm_turns;
-	uint64_t stops;     /* one turn of the storm in so many asks the daemon to stop; 0: none */
+	uint32_t storm_iterations;
+	uint64_t stops; /* one iteration of the storm in so many asks the daemon to stop; 0: none */
 	uint64_t datagrams; /* one time in so many, datagrams come */
 	uint64_t signals;   /* one in so many shows the counters */
 };
@@ -65,10 +66,11 @@ void scenario_reloaded(const struct options *options);
 /* Whether it has been asked to stop, or may end because it is idle. */
 bool scenario_may_end(void);
 
-/* What epoll_wait(2) does: the world goes on until somebody is ready or the time is over. */
+/* What epoll_wait(2) does: the world goes on until a descriptor is ready or the time is over. */
 int scenario_wait(struct epoll_event *events, int most, int timeout_ms);
 
-/* Something that may happen in the middle of a turn: the process does not get the processor. */
+/* Something that may happen in the middle of an iteration: the process does not get the processor.
+ */
 void scenario_interlude(void);
 
 #endif

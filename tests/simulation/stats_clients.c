@@ -17,7 +17,7 @@
 #define LATE  (1400 * MS)
 
 enum {
-	A_TURN = 8, /* that are served at most */
+	AN_ITERATION = 8, /* that are served at most */
 };
 
 static struct {
@@ -27,8 +27,8 @@ static struct {
 	uint32_t waiting;
 	uint64_t moved_awake; /* when the last one came to none, was accepted, or failed */
 	uint64_t failed_ns;   /* 0: never */
-	uint64_t turn;        /* the one that served is of */
-	uint32_t served;      /* in this turn */
+	uint64_t iteration;   /* the one that served is of */
+	uint32_t served;      /* in this iteration */
 	bool accepted, sent;  /* one is, and has its text */
 } state;
 
@@ -140,10 +140,11 @@ stats_clients_accept(void)
 	        (unsigned long long)((clock_now() - state.failed_ns) / MS));
 	if (state.waiting == 0)
 		return -EAGAIN;
-	if (state.turn != clock_turn())
+	if (state.iteration != clock_iteration())
 		state.served = 0;
-	state.turn = clock_turn();
-	expect(++state.served <= A_TURN, "more than %d stats clients in a turn", (int)A_TURN);
+	state.iteration = clock_iteration();
+	expect(++state.served <= AN_ITERATION, "more than %d stats clients in an iteration",
+	        (int)AN_ITERATION);
 	state.waiting--;
 	state.accepted = true;
 	state.sent = false;
@@ -190,7 +191,7 @@ stats_clients_readiness(void)
 }
 
 void
-stats_clients_on_turn(void)
+stats_clients_on_iteration(void)
 {
 	expect(!state.accepted, "a stats client stays open");
 	if (state.listen_fd < 0)

@@ -24,7 +24,7 @@ enum stats_path {
 
 struct stats_clients {
 	enum stats_path path;
-	uint64_t one_in; /* clients come in one turn in so many; 0: never */
+	uint64_t one_in; /* clients come in one iteration in so many; 0: never */
 };
 
 struct stats_clients stats_clients_at_random(void);
@@ -58,8 +58,8 @@ void stats_clients_on_close(void);
 
 uint32_t stats_clients_readiness(void);
 
-/* A turn begins: clients may come, and none may have waited for too long. */
-void stats_clients_on_turn(void);
+/* An iteration begins: clients may come, and none may have waited for too long. */
+void stats_clients_on_iteration(void);
 
 /* The daemon has ended. */
 void stats_clients_end(void);

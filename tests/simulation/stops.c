@@ -7,17 +7,17 @@
 #include <string.h>
 
 enum {
-	TURNS_TOO_MANY = 3,
+	ITERATIONS_TOO_MANY = 3,
 };
 
 static struct {
 	bool asked, at_once;
 	uint64_t delay_ns, drain_ns; /* how long */
 	uint64_t asked_ns;           /* when the signal came */
-	uint64_t handled_ns;         /* at the end of the turn in which it was handled, 0 before */
-	bool delay_over;             /* at the end of a turn */
-	uint64_t drains_ns;          /* at the end of the turn in which the drain began, 0 before */
-	uint32_t turns_too_many;     /* after the drain */
+	uint64_t handled_ns; /* at the end of the iteration in which it was handled, 0 before */
+	bool delay_over;     /* at the end of an iteration */
+	uint64_t drains_ns;  /* at the end of the iteration in which the drain began, 0 before */
+	uint32_t iterations_after_drain; /* after the drain */
 } state;
 
 void
@@ -76,7 +76,7 @@ stops_on_listener_close(void)
 	        "the daemon stops listening before --drain-delay is over");
 }
 
-/* The timer of the delay fires in the turn after. */
+/* The timer of the delay fires in the iteration after. */
 static bool
 has_drain_begun(void)
 {
@@ -90,9 +90,9 @@ has_drain_begun(void)
 	return delay_over;
 }
 
-/* The drain has an end: its timer fires in the turn after. */
+/* The drain has an end: its timer fires in the iteration after. */
 void
-stops_on_turn(uint32_t open)
+stops_on_iteration(uint32_t open)
 {
 	bool over = state.at_once;
 
@@ -100,8 +100,9 @@ stops_on_turn(uint32_t open)
 		return;
 	if (has_drain_begun())
 		over |= open == 0 || clock_now() > state.drains_ns + state.drain_ns + MS;
-	state.turns_too_many = over ? state.turns_too_many + 1 : 0;
-	expect(state.turns_too_many <= TURNS_TOO_MANY, "the drain is over and the daemon goes on");
+	state.iterations_after_drain = over ? state.iterations_after_drain + 1 : 0;
+	expect(state.iterations_after_drain <= ITERATIONS_TOO_MANY,
+	        "the drain is over and the daemon goes on");
 }
 
 void

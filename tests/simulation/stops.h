@@ -26,8 +26,8 @@ bool stops_may_cut(void);
 
 void stops_on_listener_close(void);
 
-/* A turn has ended with so many connections open: it goes on no longer than it may. */
-void stops_on_turn(uint32_t open);
+/* An iteration has ended with so many connections open: it goes on no longer than it may. */
+void stops_on_iteration(uint32_t open);
 
 /* The daemon has ended: not before its time. */
 void stops_on_end(void);

@@ -58,13 +58,13 @@ tell(struct stream *stream, int error)
 static void
 count_call(struct stream *stream, unsigned *calls, const char *call)
 {
-	if (stream->turn != clock_turn()) {
-		stream->turn = clock_turn();
+	if (stream->iteration != clock_iteration()) {
+		stream->iteration = clock_iteration();
 		stream->receives = stream->sends = 0;
 	}
 	++*calls;
 	expect(stream->receives <= 1 && stream->sends <= 1,
-	        "%s: a second one on descriptor %d in one turn", call, stream->peer_fd);
+	        "%s: a second one on descriptor %d in one iteration", call, stream->peer_fd);
 }
 
 /* The error that is pending is told once (SO_ERROR). */
@@ -206,7 +206,8 @@ stream_shut(struct stream *s)
 void
 stream_close(struct stream *s, bool abort)
 {
-	/* An orphan is nobody's: its bytes stay in the kernel for minutes, past every limit. */
+	/* An orphan belongs to no process: its bytes stay in the kernel for minutes, past every
+	 * limit. */
 	expect(abort || s->linger || s->dead || s->written > s->read || s->acked == s->sent,
 	        "descriptor %d is closed with %llu bytes that are not acknowledged", s->peer_fd,
 	        (unsigned long long)(s->sent - s->acked));
@@ -248,7 +249,7 @@ stream_peer_writes(struct stream *s, uint64_t size)
 	uint64_t length = least(size, stream_peer_room(s));
 
 	s->written += length;
-	s->reset |= s->closed && length > 0; /* nobody is there to take it */
+	s->reset |= s->closed && length > 0; /* no process is there to take it */
 	epoll_wake(s->peer_fd);
 	return length;
 }

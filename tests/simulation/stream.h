@@ -48,12 +48,13 @@ struct stream {
 	uint64_t moved_awake;         /* the same on clock_awake() */
 	uint64_t acked_ns;            /* when bytes last began to wait, or some were acknowledged */
 	uint64_t acked_awake;
-	uint64_t grace_ns; /* by which its timeouts may be late because of reloads */
-	uint64_t turn;     /* the one that receives and sends are of */
+	uint64_t grace_ns;  /* by which its timeouts may be late because of reloads */
+	uint64_t iteration; /* the one that receives and sends are of */
 	unsigned receives, sends;
 };
 
-/* The daemon has done something that its peer may have waited for. Defined by who plays the peers.
+/* The daemon has done something that its peer may have waited for. Defined by peers.c and
+ * million.c.
  */
 void stream_on_moved(struct stream *stream);
 

@@ -28,7 +28,7 @@ void waiting_begin(void);
 struct waiting *waiting_new(int listen_fd, bool handed_over, int family);
 void waiting_listen(struct waiting *waiting, uint32_t backlog);
 
-/* The daemon closes its descriptor. Who waits is reset, unless systemd holds the socket, too. */
+/* The daemon closes its descriptor. What waits is reset, unless systemd holds the socket, too. */
 void waiting_close(struct waiting *waiting);
 
 /* Listeners that can be connected to, and how many. */
