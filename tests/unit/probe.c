@@ -100,3 +100,11 @@ probe_try(const char *const *arguments, size_t size)
 	return option_table_read(
 	        &probe_table, argc, probe_argv, &settings, &given, &operands, problem, size);
 }
+
+int
+probe_teardown(void **state)
+{
+	(void)state;
+	option_settings_free(&given);
+	return 0;
+}

@@ -31,6 +31,9 @@ extern char *probe_argv[16];
 /* Reads a command line, up to NULL; size: of the problem. */
 enum option_outcome probe_try(const char *const *arguments, size_t size);
 
+/* A fixture of cmocka: frees what was given. */
+int probe_teardown(void **state);
+
 #define TRY(...)                                                                                   \
 	probe_try((const char *const[]){"probe", __VA_ARGS__ __VA_OPT__(, ) NULL}, PROBE_PROBLEM)
 

@@ -122,14 +122,6 @@ help_that_cannot_be_written_fails(void **state)
 	}
 }
 
-static int
-free_settings(void **state)
-{
-	(void)state;
-	option_settings_free(&given);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -139,5 +131,5 @@ main(void)
 	        cmocka_unit_test(help_that_cannot_be_written_fails),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, free_settings);
+	return cmocka_run_group_tests(tests, NULL, probe_teardown);
 }

@@ -207,14 +207,6 @@ what_the_system_lacks_is_no_wrong_option(void **state)
 	assert_string_equal(problem, "--call=huge: Cannot allocate memory");
 }
 
-static int
-free_settings(void **state)
-{
-	(void)state;
-	option_settings_free(&given);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -233,5 +225,5 @@ main(void)
 	        cmocka_unit_test(what_the_system_lacks_is_no_wrong_option),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, free_settings);
+	return cmocka_run_group_tests(tests, NULL, probe_teardown);
 }
