@@ -91,18 +91,23 @@ def converse(peer, data, finish=True):
     return b"".join(parts)
 
 
-def fill(peer, limit):
-    """Sends until the peer's side takes no more or limit bytes are sent; returns how many went out."""
+def pour(peer, data):
+    """Sends until the peer's side takes no more or all is sent; returns how many bytes went out."""
     peer.setblocking(False)
-    zeros, sent = bytes(min(limit, CHUNK)), 0
+    data, sent = memoryview(data), 0
     try:
-        while sent < limit:
-            sent += peer.send(zeros[:limit - sent])
+        while sent < len(data):
+            sent += peer.send(data[sent:sent + CHUNK])
     except BlockingIOError:
         pass
     finally:
         peer.settimeout(DEADLINE)
     return sent
+
+
+def fill(peer, limit):
+    """Sends at most limit zeros, as pour() does."""
+    return pour(peer, bytes(limit))
 
 
 def stall(daemon, peer):
