@@ -39,36 +39,6 @@ assert_wrong(enum option_outcome outcome, const char *expected)
 	options_free(&options);
 }
 
-static void
-defaults(void **state)
-{
-	(void)state;
-	assert_int_equal(TRY(), OPTIONS_READ);
-	assert_int_equal(options.listen.count, 0);
-	assert_int_equal(options.port, 50007);
-	assert_int_equal(options.max_connections, 0);
-	assert_int_equal(options.max_connections_per_source, 0);
-	assert_int_equal(options.accept_rate, 0);
-	assert_int_equal(options.buffer_size, 256 * 1024);
-	assert_int_equal(options.buffer_memory, 256 * 1024 * 1024);
-	assert_int_equal(options.idle_timeout, 0);
-	assert_int_equal(options.idle_timeout_full, 60000);
-	assert_int_equal(options.stall_timeout, 60000);
-	assert_int_equal(options.keepalive, 600000);
-	assert_int_equal(options.drain_delay, 0);
-	assert_int_equal(options.drain_timeout, 5000);
-	assert_int_equal(options.exit_idle_time, 0);
-	assert_int_equal(options.udp_rate, 1000);
-	assert_int_equal(options.udp_allowed.count + options.udp_refused.count, 0);
-	assert_int_equal(options.udp_exempt.count, 0);
-	assert_true(options.tcp && options.udp && options.udp_offload && options.dscp);
-	assert_false(options.activated || options.udp_rate_log_only || options.log_connections ||
-	             options.verbose || options.quiet);
-	assert_int_equal(options.settings.count, 0);
-	assert_null(options_listening(&options));
-	options_free(&options);
-}
-
 /* The unit in which each kind of number can be given exactly; NULL: no number. */
 static const char *const units[] = {
         [OPTION_COUNT] = "", [OPTION_SIZE] = "", [OPTION_TIME] = "ms", [OPTION_CALL] = NULL};
@@ -104,6 +74,39 @@ number_refused(const struct option_spec *spec, const char *value)
 	        option_spec_values(spec, values, sizeof(values)));
 	print_message("%s\n", argument);
 	assert_wrong(TRY(argument), expected);
+}
+
+static void
+defaults(void **state)
+{
+	(void)state;
+	assert_int_equal(TRY(), OPTIONS_READ);
+	assert_int_equal(options.port, 50007);
+	assert_int_equal(options.listen.count, 0);
+	assert_int_equal(options.udp_allowed.count + options.udp_refused.count, 0);
+	assert_int_equal(options.udp_exempt.count, 0);
+	assert_int_equal(options.settings.count, 0);
+	assert_null(options_listening(&options));
+	options_free(&options);
+	for (size_t i = 0; i < options_table.n_specs; i++) {
+		const struct option_spec *spec = &options_table.specs[i];
+		char argument[128];
+		uint64_t value;
+
+		if (!units[spec->kind])
+			continue;
+		assert_int_equal(TRY(), OPTIONS_READ);
+		value = *(const uint64_t *)field_of(spec);
+		options_free(&options);
+		if (!spec->preset) {
+			assert_int_equal(value, 0);
+			continue;
+		}
+		snprintf(argument, sizeof(argument), "--%s=%s", spec->name, spec->preset);
+		assert_int_equal(TRY(argument), OPTIONS_READ);
+		assert_int_equal(*(const uint64_t *)field_of(spec), value);
+		options_free(&options);
+	}
 }
 
 static void
