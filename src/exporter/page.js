@@ -3,14 +3,14 @@ const POINTS = 120, PERIOD_MS = 1000, TIMEOUT_MS = 1800;
 // Each line of a chart: its name, its family and, unless all its samples count, one label of it.
 const CHARTS = [
 	{title: "Connections", unit: "", lines: [["open", "echod_connections"]]},
-	{title: "Connections per second", unit: "/s", rate: true, lines: [
+	{title: "Connections per second", unit: "/s", rate: true, pairs: true, lines: [
 		["accepted", "echod_connections_accepted_total"], ["closed", "echod_connections_closed_total"]]},
-	{title: "Bytes per second", unit: "B/s", rate: true, lines: [
+	{title: "Bytes per second", unit: "B/s", rate: true, pairs: true, lines: [
 		["TCP received", "echod_received_bytes_total", 'protocol="tcp"'],
 		["TCP sent", "echod_sent_bytes_total", 'protocol="tcp"'],
 		["UDP received", "echod_received_bytes_total", 'protocol="udp"'],
 		["UDP sent", "echod_sent_bytes_total", 'protocol="udp"']]},
-	{title: "Datagrams per second", unit: "/s", rate: true, lines: [
+	{title: "Datagrams per second", unit: "/s", rate: true, pairs: true, lines: [
 		["received", "echod_datagrams_received_total"], ["answered", "echod_datagrams_answered_total"]]},
 	{title: "Refusals per second, by reason", unit: "/s", rate: true, lines: [
 		["rate", "echod_datagrams_refused_total", 'reason="rate"'],
@@ -99,8 +99,14 @@ function shown(value, unit) {
 		value /= 1000;
 		step++;
 	}
-	return (value >= 100 || Number.isInteger(value) ? Math.round(value) : value.toPrecision(2)) +
+	return (value >= 100 || Number.isInteger(value) ? Math.round(value) : Number(value.toPrecision(2))) +
 		(unit || step ? " " : "") + steps[step] + unit;
+}
+
+// The least of 1, 2, 4, 6, 8 and 10 times a power of ten that is not less.
+function rounded(value) {
+	const power = 10 ** Math.floor(Math.log10(value));
+	return power * [1, 2, 4, 6, 8, 10].find(step => value <= step * power * (1 + 1e-9));
 }
 
 function draw(chart) {
@@ -110,7 +116,7 @@ function draw(chart) {
 	canvas.height = height * scale;
 	context.scale(scale, scale);
 	const values = chart.lines.flatMap(line => line.points.filter(value => value !== null));
-	const highest = Math.max(1, ...values), top = 18, bottom = height - 6;
+	const highest = rounded(Math.max(1, ...values)), top = 18, bottom = height - 18;
 	const color = name => style.getPropertyValue(name).trim();
 	context.font = "12px system-ui, sans-serif";
 	context.fillStyle = color("--faint");
@@ -125,10 +131,12 @@ function draw(chart) {
 		if (part)
 			context.fillText(shown(highest * part, chart.unit), 2, y - 4);
 	}
-	// An echo sends what it receives: lines lie on each other, the first one on top.
+	for (const [part, text] of [[0, "2 min ago"], [0.5, "1 min ago"], [1, "now"]])
+		context.fillText(text, part * (width - context.measureText(text).width), height - 3);
+	// An echo sends what it receives: the lines of a pair lie on each other, the first one on top.
 	for (const line of [...chart.lines].reverse()) {
 		let pen = false;
-		context.lineWidth = line.index % 2 ? 5 : 2;
+		context.lineWidth = chart.pairs && line.index % 2 ? 4 : 2;
 		context.strokeStyle = color("--c" + line.index);
 		context.beginPath();
 		line.points.forEach((value, index) => {

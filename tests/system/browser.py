@@ -78,7 +78,10 @@ class Page:
         return result["result"].get("value")
 
     def screenshot(self, path):
-        data = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        """The whole page, as high as what it shows."""
+        width, height = self.evaluate("[innerWidth, Math.ceil(document.documentElement.getBoundingClientRect().height)]")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        data = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
 

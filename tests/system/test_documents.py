@@ -11,7 +11,7 @@ import harness
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 PAGES = sorted(glob.glob("*.md", root_dir=ROOT) + glob.glob("docs/**/*.md", root_dir=ROOT, recursive=True))
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"\]\(([^)\s]+)\)|\bsrc(?:set)?=\"([^\"]+)\"")
 FENCED = re.compile(r"^```.*?^```$", re.S | re.M)
 NAMED = re.compile(r"`((?:src|include|tests|packaging|docs)/[\w./*-]+|\.ci/run)`")
 HEADING = re.compile(r"^#+ (.*)$", re.M)
@@ -41,9 +41,10 @@ def missing(page, target):
 
 class Documents(unittest.TestCase):
     def test_links_lead_somewhere(self):
-        links = [(page, target) for page in PAGES for target in LINK.findall(FENCED.sub("", read(page)))
-                 if not target.startswith("http")]
+        links = [(page, found[1] or found[2]) for page in PAGES for found in LINK.finditer(FENCED.sub("", read(page)))]
+        links = [(page, target) for page, target in links if not target.startswith("http")]
         self.assertGreater(len(links), 20)
+        self.assertIn(("README.md", "docs/exporter-dark.png"), links)
         self.assertEqual([link for link in links if missing(*link)], [])
 
     def test_the_test_of_links_sees_what_is_wrong(self):
