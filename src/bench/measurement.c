@@ -48,8 +48,7 @@ measurement_begin(struct measurement *measurement)
 	traffic->counts = (struct counts){.sent = traffic->pending};
 	traffic->tcp = (struct tcp_sums){0};
 	memset(&traffic->echo_ns, 0, sizeof(traffic->echo_ns));
-	measurement->counts = (struct counts){0};
-	memset(&measurement->echo_ns, 0, sizeof(measurement->echo_ns));
+	memset(&measurement->mark, 0, sizeof(measurement->mark));
 	measurement->result.start_ns = timestamp_now_ns();
 	measurement->begin_ns = clock_now_ns();
 	measurement->begin_cpu_ns = cpu_own_ns();
@@ -59,24 +58,9 @@ measurement_begin(struct measurement *measurement)
 void
 measurement_add_interval(struct measurement *measurement)
 {
-	static struct histogram since;
-	struct result *result = &measurement->result;
-	const struct counts *now = &measurement->traffic->counts, *then = &measurement->counts;
-	uint64_t passed_ns = clock_now_ns() - measurement->begin_ns;
-	uint64_t second = (passed_ns + NS_PER_S / 2) / NS_PER_S, next = 0;
-	struct result_interval interval = {.sent = now->sent - then->sent,
-	        .echoed = now->echoed - then->echoed,
-	        .lost = now->lost - then->lost};
-
-	interval.time_s = (result->start_ns + NS_PER_S / 2) / NS_PER_S;
-	if (result->n_intervals > 0)
-		next = result->intervals[result->n_intervals - 1].time_s + 1 - interval.time_s;
-	/* the process may have been stopped for some seconds */
-	interval.time_s += second > next + 1 ? second - 1 : next;
-	histogram_since(&measurement->traffic->echo_ns, &measurement->echo_ns, &since);
-	result_add_interval(result, &interval, &since);
-	measurement->counts = *now;
-	measurement->echo_ns = measurement->traffic->echo_ns;
+	measurement_update(measurement);
+	result_end_interval(
+	        &measurement->result, &measurement->mark, clock_now_ns() - measurement->begin_ns);
 }
 
 void
@@ -128,11 +112,8 @@ measurement_update(struct measurement *measurement)
 void
 measurement_finish(struct measurement *measurement)
 {
-	const struct counts *now = &measurement->traffic->counts, *then = &measurement->counts;
-
 	measurement_update(measurement);
 	measurement->result.tcp = measurement->traffic->tcp;
-	if (measurement->begin_ns > 0 &&
-	        (now->sent > then->sent || now->echoed > then->echoed || now->lost > then->lost))
+	if (measurement->begin_ns > 0 && result_has_more(&measurement->result, &measurement->mark))
 		measurement_add_interval(measurement);
 }

@@ -98,6 +98,45 @@ watch_signal(struct session *session, ev_signal *watcher, int number)
 }
 
 static void
+update_counts(struct session *session)
+{
+	struct tally t = session_tally(session);
+	struct result *r = &session->result;
+
+	r->sent = t.sent;
+	r->echoed = r->echoed_in_time = t.echoed;
+	r->lost = t.lost;
+	r->late = t.late;
+	r->corrupted = t.corrupted;
+	r->duplicated = t.duplicated;
+	r->reordered = t.reordered;
+	r->jitter_ns = (uint64_t)t.jitter_ns;
+	r->ipdv_pairs = t.ipdv_pairs;
+	r->ipdv_sum_ns = t.ipdv_sum_ns;
+	r->duration_ns = clock_now_ns() - session->begin_ns;
+}
+
+static void
+session_on_second(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct session *session = timer->data;
+
+	(void)loop;
+	(void)revents;
+	update_counts(session);
+	result_end_interval(&session->result, &session->mark, session->result.duration_ns);
+}
+
+static void
+watch_seconds(struct session *session)
+{
+	ev_timer_init(&session->second, session_on_second, 1, 1);
+	session->second.data = session;
+	ev_timer_start(session->plan.loop, &session->second);
+	ev_unref(session->plan.loop);
+}
+
+static void
 tell_skipped_ports(const struct client_options *o)
 {
 	uint64_t skipped =
@@ -178,14 +217,12 @@ add_flow(struct result *result, const struct flow *flow, bool datagram)
 }
 
 static void
-complete_result(struct session *session, uint64_t begin_ns)
+complete_result(struct session *session)
 {
 	const struct client_options *o = session->options;
-	struct tally t = session_tally(session);
 	struct result *r = &session->result;
 
 	result_describe(r, "echod-client", &o->target, &session->plan.dial.to);
-	r->duration_ns = clock_now_ns() - begin_ns;
 	result_set_text(&r->ended_by, session->stopping ? "interrupt" : "total");
 	r->connections = o->flows;
 	r->size = o->size;
@@ -194,16 +231,9 @@ complete_result(struct session *session, uint64_t begin_ns)
 	r->timeout_ns = o->timeout_ms * NS_PER_MS;
 	for (size_t i = 0; i < o->flows; i++)
 		add_flow(r, &session->flows[i], o->target.udp);
-	r->sent = t.sent;
-	r->echoed = r->echoed_in_time = t.echoed;
-	r->lost = t.lost;
-	r->late = t.late;
-	r->corrupted = t.corrupted;
-	r->duplicated = t.duplicated;
-	r->reordered = t.reordered;
-	r->jitter_ns = (uint64_t)t.jitter_ns;
-	r->ipdv_pairs = t.ipdv_pairs;
-	r->ipdv_sum_ns = t.ipdv_sum_ns;
+	update_counts(session);
+	if (o->json && result_has_more(r, &session->mark))
+		result_end_interval(r, &session->mark, r->duration_ns);
 	r->tool_cpu_ns = cpu_own_ns();
 	r->tool_load = (double)r->tool_cpu_ns / (double)(r->duration_ns + 1);
 }
@@ -228,7 +258,6 @@ session_run(
         struct session *session, const struct client_options *options, const struct report *report)
 {
 	const char *problem;
-	uint64_t begin_ns;
 	enum session_outcome result;
 
 	memset(session, 0, sizeof(*session));
@@ -250,11 +279,13 @@ session_run(
 
 	tell_skipped_ports(options);
 	session->result.start_ns = timestamp_now_ns();
-	begin_ns = clock_now_ns();
+	session->begin_ns = clock_now_ns();
+	if (options->json)
+		watch_seconds(session);
 	while (!attempt(session) && session->attempt + 1 < session->n_addresses)
 		session->attempt++;
 	result = outcome(session);
-	complete_result(session, begin_ns);
+	complete_result(session);
 	report->on_end(session);
 	result_release(&session->result);
 

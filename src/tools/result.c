@@ -160,6 +160,35 @@ result_add_interval(struct result *result, const struct result_interval *interva
 	return set_latencies(added, echo_ns);
 }
 
+bool
+result_has_more(const struct result *result, const struct result_mark *mark)
+{
+	return result->sent > mark->sent || result->echoed > mark->echoed ||
+	       result->lost > mark->lost;
+}
+
+int
+result_end_interval(struct result *result, struct result_mark *mark, uint64_t passed_ns)
+{
+	static struct histogram since;
+	uint64_t second = (passed_ns + NS_PER_S / 2) / NS_PER_S, next = 0;
+	struct result_interval interval = {.time_s = (result->start_ns + NS_PER_S / 2) / NS_PER_S,
+	        .sent = result->sent - mark->sent,
+	        .echoed = result->echoed - mark->echoed,
+	        .lost = result->lost - mark->lost};
+
+	if (result->n_intervals > 0)
+		next = result->intervals[result->n_intervals - 1].time_s + 1 - interval.time_s;
+	/* the process may have been stopped for some seconds */
+	interval.time_s += second > next + 1 ? second - 1 : next;
+	histogram_since(&result->echo_ns, &mark->echo_ns, &since);
+	mark->sent = result->sent;
+	mark->echoed = result->echoed;
+	mark->lost = result->lost;
+	mark->echo_ns = result->echo_ns;
+	return result_add_interval(result, &interval, &since);
+}
+
 int
 result_prepend_intervals(struct result *later, struct result *earlier)
 {

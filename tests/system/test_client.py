@@ -1,5 +1,5 @@
 # ctest: root uncounted unfiltered
-"""echod-client against the daemon, against peers that lie, and without a peer."""
+"""echod-client against the daemon, and without a peer."""
 import json
 import os
 import re
@@ -7,58 +7,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
-import unittest
-
-import jsonschema
 
 import harness
+from client import CLIENT, TIME, Case, run
 from harness import DEADLINE
-from liars import DatagramPeer, StreamPeer, echo_all, flip
-from peers import receive
-
-SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/results.schema.json")
-CLIENT = os.environ.get("ECHOD_CLIENT", "")
-TIME = r"\d+\.\d{3}"
-LOST = "lost: no echo within"
-
-
-def run(*arguments, wrapper=(), **popen):
-    """Returns (exit status, stdout, stderr)."""
-    done = subprocess.run([*wrapper, CLIENT, *map(str, arguments)], stdin=subprocess.DEVNULL, timeout=DEADLINE,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, text=True, **popen)
-    return done.returncode, done.stdout, done.stderr
-
-
-class Case(unittest.TestCase):
-    def check(self, status, out, err, *arguments, **popen):
-        """Runs and compares: out and err are patterns for all that is written."""
-        result = run(*arguments, **popen)
-        self.assertEqual(result[0], status, result)
-        self.assertRegex(result[1], re.compile(r"\A" + out + r"\Z", re.S), result)
-        self.assertRegex(result[2], re.compile(r"\A" + err + r"\Z", re.S), result)
-        return result[1]
-
-    def summary(self, status, *arguments, **popen):
-        """Runs with --json; returns the lines of exchanges, those of flows, and the summary."""
-        done = run("--json", *arguments, **popen)
-        self.assertEqual(done[0], status, done)
-        lines = [json.loads(line) for line in done[1].splitlines()]
-        with open(SCHEMA, encoding="utf-8") as file:
-            schema = json.load(file)
-        for line in lines:
-            part = schema if line["type"] == "summary" else {"$ref": "#/$defs/" + line["type"], "$defs": schema["$defs"]}
-            jsonschema.Draft202012Validator(part).validate(line)
-        kinds = {kind: [line for line in lines if line["type"] == kind]
-                 for kind in ("exchange", "flow", "summary")}
-        self.assertEqual(len(kinds["summary"]), 1)
-        return kinds["exchange"], kinds["flow"], kinds["summary"][0]
-
-    def counts(self, summary, **expected):
-        names = ("sent", "echoed", "lost", "late", "corrupted", "duplicated", "reordered")
-        self.assertEqual({name: summary["counts"].get(name, 0) for name in names},
-                         dict(dict.fromkeys(names, 0), **expected))
+from liars import DatagramPeer, StreamPeer, echo_all
 
 
 class WithTheDaemon(Case):
@@ -79,10 +33,10 @@ class WithTheDaemon(Case):
         with harness.Daemon() as daemon:
             for size in (1, 7, 8, 65537, 1 << 20, 16 << 20):
                 self.check(0, rf"Received {size} bytes unchanged in {TIME} ms\n", "",
-                           "-p", daemon.tcp, "-s", size, "127.0.0.1")
+                           "-p", daemon.tcp, "-s", size, "-W", DEADLINE, "127.0.0.1")
             for size in (0, 1, 7, 8, 65507):
                 self.check(0, rf"Received {size} bytes unchanged in {TIME} ms\n", "",
-                           "-u", "-p", daemon.udp, "-s", size, "127.0.0.1")
+                           "-u", "-p", daemon.udp, "-s", size, "-W", DEADLINE, "127.0.0.1")
             for options in (("-s", 65508), ("-m", "x" * 65508)):
                 self.check(2, "", r"echod-client: 127\.0\.0\.1:\d+: --size: must be at most 65507 bytes over UDP and "
                            r"IPv4\n", "-u", "-p", daemon.udp, *options, "127.0.0.1")
@@ -148,10 +102,11 @@ class WithTheDaemon(Case):
             files = [os.path.join(folder, name) for name in "ab"]
             for name in files:
                 with open(name, "w", encoding="utf-8") as file:
-                    file.write(run("-J", "-p", daemon.tcp, "-c", 7, "-i", "1ms", "127.0.0.1")[1])
+                    file.write(run("-J", "-p", daemon.tcp, "-c", 3, "-i", "700ms", "127.0.0.1")[1])
             done = subprocess.run([os.environ["ECHOD_BENCH"], "merge", "-J", *files], stdout=subprocess.PIPE, check=True)
             result = json.loads(done.stdout)
-            self.assertEqual((result["counts"]["echoed"], result["echo"]["count"], result["ipdv"]["pairs"]), (14, 14, 12))
+            self.assertEqual((result["counts"]["echoed"], result["echo"]["count"], result["ipdv"]["pairs"]), (6, 6, 4))
+            self.assertGreaterEqual(len(result["intervals"]), 3)
 
     def test_ipv6(self):
         with harness.Daemon() as daemon:
@@ -184,164 +139,6 @@ class WithTheDaemon(Case):
                     self.assertEqual(client.wait(DEADLINE), 0)
                     sent, echoed = re.match(r"(\d+) sent, (\d+) echoed", lines.wait("sent")[0]).groups()
                     self.assertEqual(sent, echoed)
-
-
-class WithLiars(Case):
-    def test_a_changed_byte(self):
-        def talk(connection):
-            first = receive(connection, 56)
-            connection.sendall(first)
-            second = receive(connection, 56)
-            connection.sendall(flip(second, 40))
-            echo_all(connection)
-
-        with StreamPeer(talk) as peer:
-            out = self.check(1, ".*3 sent, 2 echoed, 0 lost .*1 corrupted.*", "", "-p", peer.port, "-c", 3, "-i", 0,
-                             "127.0.0.1")
-            self.assertIn("seq=2 corrupted: byte 41 of 56 is not what was sent\n", out)
-        with StreamPeer(lambda connection: connection.sendall(flip(receive(connection, 12), 0))) as peer:
-            self.check(1, "", r"echod-client: .*: corrupted: byte 1 of 12 is not what was sent\n", "-p", peer.port,
-                       "127.0.0.1")
-
-    def test_more_than_was_sent(self):
-        with StreamPeer(lambda connection: connection.sendall(receive(connection, 56) + b"x")) as peer:
-            summary = self.summary(1, "-p", peer.port, "-c", 1, "127.0.0.1")[2]
-            self.counts(summary, sent=1, echoed=1, corrupted=1)
-
-    def test_no_answer(self):
-        with StreamPeer(lambda connection: connection.recv(1 << 16) and connection.recv(1)) as peer:
-            self.check(1, "", rf"echod-client: .*: {LOST} 0\.1 s\n", "-p", peer.port, "-W", "100ms", "127.0.0.1")
-        with DatagramPeer(lambda number, datagram: []) as peer:
-            out = self.check(1, ".*2 sent, 0 echoed, 2 lost .*", "", "-u", "-p", peer.port, "-W", "50ms", "-c", 2,
-                             "-i", "10ms", "127.0.0.1")
-            self.assertEqual(out.count(LOST), 2)
-
-    def test_half_an_answer(self):
-        def talk(connection):
-            connection.sendall(receive(connection, 56)[:30])
-
-        with StreamPeer(talk) as peer:
-            out = self.check(1, ".*1 sent, 0 echoed, 1 lost.*", "", "-p", peer.port, "-c", 1, "127.0.0.1")
-            self.assertIn("seq=1 lost: closed by the peer\n", out)
-
-    def test_a_peer_that_leaves(self):
-        def talk(connection):
-            connection.sendall(receive(connection, 56))
-
-        with StreamPeer(talk) as peer:
-            self.check(1, ".*1 sent, 1 echoed.*", "echod-client: exchange with .*: closed by the peer\n",
-                       "-p", peer.port, "-c", 3, "-i", "1s", "127.0.0.1")
-
-    def test_a_peer_that_never_leaves(self):
-        """It does not end its side when we end ours; everything has come back, though."""
-        def talk(connection):
-            connection.sendall(receive(connection, 12))
-            connection.recv(1)
-            left.wait(DEADLINE)
-
-        left = threading.Event()
-        with StreamPeer(talk) as peer:
-            self.check(0, "Received .*", "", "-p", peer.port, "127.0.0.1")
-            left.set()
-
-    def test_a_byte_at_a_time(self):
-        def talk(connection):
-            while data := connection.recv(1 << 16):
-                for index in range(len(data)):
-                    connection.sendall(data[index:index + 1])
-
-        with StreamPeer(talk) as peer:
-            self.counts(self.summary(0, "-p", peer.port, "-c", 5, "-i", 0, "127.0.0.1")[2], sent=5, echoed=5)
-
-    def test_late(self):
-        """An echo that comes after it was given up, which it is before the next one is sent."""
-        held = []
-
-        def answer(number, datagram):
-            held.append(datagram)
-            return held if number == 1 else []
-
-        def talk(connection):
-            connection.sendall(receive(connection, 2 * 56))
-            echo_all(connection)
-
-        options = ("-W", "1s", "-i", "2s", "-c", 2, "127.0.0.1")
-        with DatagramPeer(answer) as peer:
-            exchanges, _, summary = self.summary(1, "-u", "-p", peer.port, *options)
-            self.assertEqual([(e["seq"], e["result"]) for e in exchanges],
-                             [(1, "lost"), (1, "late"), (2, "echoed")])
-            self.counts(summary, sent=2, echoed=1, lost=1, late=1)
-        with StreamPeer(talk) as peer:
-            self.counts(self.summary(1, "-p", peer.port, *options)[2], sent=2, echoed=1, lost=1, late=1)
-
-    def test_duplicated(self):
-        """Each echo comes again, in front of the next one."""
-        before = []
-
-        def answer(_, datagram):
-            before.append(datagram)
-            return before[-2:]
-
-        with DatagramPeer(answer) as peer:
-            summary = self.summary(1, "-u", "-p", peer.port, "-c", 5, "-i", 0, "127.0.0.1")[2]
-            self.counts(summary, sent=5, echoed=5, duplicated=4)
-
-    def test_reordered(self):
-        held = []
-
-        def answer(number, datagram):
-            if number == 1:
-                held.append(datagram)
-                return []
-            return [datagram] + held if number == 2 else [datagram]
-
-        with DatagramPeer(answer) as peer:
-            exchanges, _, summary = self.summary(0, "-u", "-p", peer.port, "-c", 4, "-i", "20ms", "127.0.0.1")
-            self.counts(summary, sent=4, echoed=4, reordered=1)
-            self.assertEqual([e["seq"] for e in exchanges if e.get("reordered")], [2])
-
-    def test_datagrams_that_are_not_ours(self):
-        for size in (56, 5):
-            for wrong in (lambda d: b"", lambda d: d[:-1], lambda d: d + b"x", lambda d: flip(d, 0),
-                          lambda d: flip(d, len(d) - 1)):
-                # bound now, for the closure of this round
-                with DatagramPeer(lambda number, d, wrong=wrong: [d if number else wrong(d)]) as peer:
-                    summary = self.summary(1, "-u", "-p", peer.port, "-W", "1s", "-c", 3, "-i", 0, "-s", size,
-                                           "127.0.0.1")[2]
-                    self.assertEqual([summary["counts"][name] for name in ("sent", "echoed", "corrupted")], [3, 2, 1])
-
-    def test_one_bad_path_of_a_sweep(self):
-        bad = []
-
-        def answer(_, datagram):
-            source = peer.sources[-1]
-            if not bad:
-                bad.append(source)
-            return [] if source == bad[0] else [datagram]
-
-        with DatagramPeer(answer) as peer:
-            _, flows, summary = self.summary(1, "-u", "-p", peer.port, "--sweep", 8, "-c", 3, "-i", "1ms",
-                                             "-W", "2s", "127.0.0.1")
-            self.assertEqual([flow["source"] for flow in flows if flow["lost"]], ["127.0.0.1:%d" % bad[0][1]])
-            self.counts(summary, sent=24, echoed=21, lost=3)
-
-    def test_a_second_interrupt_gives_up(self):
-        with DatagramPeer(lambda number, datagram: []) as peer:
-            with subprocess.Popen([CLIENT, "-u", "-p", str(peer.port), "-i", "1h", "-W", "1h", "127.0.0.1"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
-                lines = harness.Lines(client.stdout)
-                harness.wait_until(lambda: peer.sources, "the first datagram")
-                client.send_signal(signal.SIGINT)
-                self.assertRaises(subprocess.TimeoutExpired, client.wait, 0.3)  # it waits for the echo
-                client.send_signal(signal.SIGINT)
-                self.assertEqual(client.wait(DEADLINE), 1)
-                lines.wait("seq=1 lost: stopped")
-                lines.wait("1 sent, 0 echoed, 1 lost")
-
-    def test_the_codepoint_is_on_the_packets(self):
-        with DatagramPeer(lambda number, datagram: [datagram]) as peer:
-            self.check(0, "Received .*", "", "-u", "--dscp", 46, "-p", peer.port, "127.0.0.1")
-            self.assertEqual(peer.traffic_classes, [46 << 2])
 
 
 class WithNobody(Case):

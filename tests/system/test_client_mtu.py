@@ -9,7 +9,7 @@ import jsonschema
 import harness
 import network
 from harness import DEADLINE
-from test_client import CLIENT, SCHEMA
+from client import CLIENT, SCHEMA
 
 SERVER = {4: "10.0.2.2", 6: "fd00:2::2"}
 ROUTER = {4: "10.0.1.1", 6: "fd00:1::1"}

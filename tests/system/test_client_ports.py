@@ -3,7 +3,7 @@
 import harness
 from liars import DatagramPeer
 from network import interrupt_while_connecting
-from test_client import CLIENT, Case
+from client import CLIENT, Case
 
 
 class Ports(Case):

@@ -14,9 +14,7 @@ struct measurement {
 	struct traffic *traffic;
 	struct result result;
 	uint64_t begin_ns, begin_cpu_ns, begin_server_ns;
-	/* how it stood at the end of the last interval */
-	struct counts counts;
-	struct histogram echo_ns;
+	struct result_mark mark;
 };
 
 void measurement_init(struct measurement *measurement, const struct bench_options *options,

@@ -37,6 +37,9 @@ struct session {
 	size_t n_ended;
 	bool stopping;
 	struct result result; /* complete when the report's on_end is called */
+	struct result_mark mark;
+	uint64_t begin_ns;
+	ev_timer second; /* ends an interval; with --json alone, which shows them */
 	ev_signal interrupt, terminate;
 };
 

@@ -57,6 +57,12 @@ struct result {
 	size_t n_intervals;
 };
 
+/* How a result stood at the end of its last interval; all zero at the beginning. */
+struct result_mark {
+	uint64_t sent, echoed, lost;
+	struct histogram echo_ns;
+};
+
 /* Fills in the tool, this host and the target. */
 void result_describe(struct result *result, const char *tool, const struct tool_target *target,
         const struct address *to);
@@ -70,6 +76,15 @@ void result_set_text(char **text, const char *value);
 /* Appends an interval, later than all others. Returns 0 or -ENOMEM. */
 int result_add_interval(struct result *result, const struct result_interval *interval,
         const struct histogram *echo_ns);
+
+/* Whether the result has counted anything since the mark. */
+bool result_has_more(const struct result *result, const struct result_mark *mark);
+
+/*
+ * Appends the interval since the mark, which so many nanoseconds after the start is over, and moves
+ * the mark. Returns 0 or -ENOMEM.
+ */
+int result_end_interval(struct result *result, struct result_mark *mark, uint64_t passed_ns);
 
 /* Moves the intervals of an earlier report in front of those of a later one. Returns 0 or -ENOMEM.
  */
