@@ -187,7 +187,7 @@ class Merge(Case):
     def test_two_machines_equal_the_daemon(self):
         with harness.Daemon() as daemon:
             begin = int(time.time()) + 3
-            benches = [subprocess.Popen([BENCH, "-p", str(daemon.tcp), "-c", "4", "-t", "1.5s", "--processes=2",
+            benches = [subprocess.Popen([BENCH, "-p", str(daemon.tcp), "-c", "4", "-t", "1.5s", "--processes=2", "-W30",
                                          f"--start-at={begin}", "--label", label, "-o", self.path(label), "127.0.0.1"],
                                         stdout=subprocess.DEVNULL) for label in ("one", "two")]
             for bench in benches:
