@@ -8,8 +8,8 @@
 #
 # "client COMMAND" and "server COMMAND" run a command on a host; without either it runs in the shell's own
 # network, which has nothing but a loopback. No root is needed: as an ordinary user you get a user
-# namespace in which you may administer these networks, and keep your own name. When the shell ends and
-# the programs started in it, everything is gone.
+# namespace in which you may administer these networks, and keep your own name. When the shell ends,
+# everything is gone: the programs started in it are killed.
 set -euo pipefail
 
 if [[ ${1:-} != --inside ]]; then
@@ -53,4 +53,13 @@ built=$(cd "$here/../.." && pwd)/build/release
 [[ ! -x $built/echod ]] || PATH=$built:$PATH
 export PATH=/run/lab:$PATH
 (($#)) || set -- bash
-exec "$@"
+
+end() {
+	local process
+	for process in /proc/[0-9]*; do # of this laboratory, but for this script
+		[[ $process == /proc/$$ || ! $process/ns/mnt -ef /proc/$$/ns/mnt ]] ||
+			kill -KILL "${process#/proc/}" 2>/dev/null || true
+	done
+}
+trap end EXIT
+"$@"
