@@ -29,6 +29,7 @@ ERRORS = {
     "bind": "EACCES EADDRINUSE EADDRNOTAVAIL EBADF EINVAL ENOTSOCK EFAULT ENOMEM EAFNOSUPPORT",
     "brk": "ENOMEM",
     "close": "EBADF EINTR EIO ENOSPC EDQUOT",
+    "connect": "EACCES EAGAIN EBADF EFAULT EINTR EISCONN ENOENT ENOTSOCK EPERM EPROTOTYPE",
     "execve": "E2BIG EACCES EINVAL EIO ELIBBAD ELOOP EMFILE ENOENT ENOEXEC ENOMEM EPERM ETXTBSY",
     "epoll_create1": "EINVAL EMFILE ENFILE ENOMEM ENOSYS",
     "epoll_ctl": "ENOMEM ENOSPC",  # the others come of mistakes; libev asserts that it makes none
@@ -56,6 +57,7 @@ ERRORS = {
     "setsockopt": "EACCES EBADF EDOM EFAULT EINVAL ENOBUFS ENOMEM ENOPROTOOPT ENOTSOCK EPERM",
     "signalfd4": "EBADF EINVAL EMFILE ENFILE ENODEV ENOMEM",
     "socket": "EACCES EAFNOSUPPORT EINVAL EMFILE ENFILE ENOBUFS ENOMEM EPROTONOSUPPORT EPROTO",
+    "unlink": "EACCES EBUSY EFAULT EIO EISDIR ELOOP ENOENT ENOMEM ENOTDIR EPERM EROFS",
     "write": "EAGAIN EBADF EDESTADDRREQ EDQUOT EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPERM EPIPE",
 }
 # A call that is not in the table is tortured all the same.
@@ -65,7 +67,7 @@ PASSING = {"EINTR", "EAGAIN", "ECONNABORTED", "EPROTO", "EOPNOTSUPP", "ENETDOWN"
            "ECONNREFUSED"}
 IN_A_ROW = 9
 # These do not fail, or the process is gone.
-INFALLIBLE = {"exit_group", "getpid", "rt_sigreturn", "restart_syscall"}
+INFALLIBLE = {"exit_group", "getpid", "rt_sigreturn", "restart_syscall", "umask"}
 
 EXIT_RUNTIME, EXIT_PRIVILEGE = 1, 4
 MAIN = 'openat(AT_FDCWD, "/dev/null", O_RDWR)'  # its first call; what comes before is the dynamic linker's
@@ -74,11 +76,15 @@ OPENS = {"accept4", "epoll_create", "epoll_create1", "eventfd2", "openat", "sign
 TOLD = re.compile(r"^(PAUSE|FAIL|ACCEPT|REFUSE): |^EXIT: .* reason=(?!eof)|^echod: ")
 COUNTED = re.compile(r"\b(tcp_accept_errors|tcp_closed_(error|reset|timeout)|udp_failed_\w+|udp_receive_errors)=[1-9]")
 # What is said in words of its own.
-OTHER_WORDS = re.compile(r"signals: epoll does not take|IP_PKTINFO|neither a listening stream socket nor a datagram socket")
+OTHER_WORDS = re.compile(r"signals: epoll does not take|IP_PKTINFO|neither a listening stream socket nor a datagram socket|"
+                         r"stats socket: Address already in use")  # a stale file that cannot be replaced
 # In the middle of libev, which has no way back, and without the state, so without knowing what is open.
 GIVEN_UP = re.compile(r"^echod: (\(libev\) |memory for the event loop: |the state of the program before: )")
 ATTEMPTS = 5  # at being served, when something fails for ever
 QUIET = 0.05  # seconds; long enough for a spin to show in the number of calls
+SCRATCH = tempfile.TemporaryDirectory(prefix="echod-torture-")
+STATS = os.path.join(SCRATCH.name, "stats")
+SERVED = {"tcp": 2, "udp": 2, "stats": 2}  # how often, in a life in which nothing fails for ever
 Call = collections.namedtuple("Call", "name arguments result rest place")  # place: among all of its name
 
 
@@ -87,36 +93,46 @@ class Gone(Exception):
 
 
 class Start:
-    """How the daemon is started; each time on a port of its own, in a network of the test's own."""
+    """How the daemon is started; each time on a port of its own, in a network of the test's own, and with a stats socket
+    in the place of one that a killed daemon has left."""
 
     PORTS = itertools.count(5000)
 
     def __init__(self, *options, handed_over=False):
-        self.options, self.handed_over, self.port = options, handed_over, None
+        own = () if handed_over else ("--stats-socket=" + STATS,)
+        self.options, self.handed_over, self.port = (*own, *options), handed_over, None
 
     @contextlib.contextmanager
     def __call__(self, wrapper):
         self.port = next(self.PORTS)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(STATS)
         with contextlib.ExitStack() as stack:
             if self.handed_over:
                 before, handed, more = self._hand_over(stack)
             else:
                 before, handed, more = [], [], {}
+                stack.enter_context(socket.socket(socket.AF_UNIX)).bind(STATS)
             own = [] if self.handed_over else [f"--port={self.port}"]
             yield stack.enter_context(subprocess.Popen(
                 [*before, *wrapper, harness.ECHOD, *own, *self.options], env=dict(os.environ, **more),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=handed))
 
     def _hand_over(self, stack):
-        sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind))
-                   for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", self.port))
-        sockets[0].listen(100)
+        here = ("127.0.0.1", self.port)
+        sockets = []
+        for family, kind, address in ((socket.AF_INET, socket.SOCK_STREAM, here), (socket.AF_INET, socket.SOCK_DGRAM, here),
+                                      (socket.AF_UNIX, socket.SOCK_STREAM, STATS)):
+            sockets.append(stack.enter_context(socket.socket(family, kind)))
+            sockets[-1].bind(address)
+            if kind == socket.SOCK_STREAM:
+                sockets[-1].listen(100)
         manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         manager.bind("\0torture")
         numbers = [sock.fileno() for sock in sockets]
-        script = f"exec 3<&{numbers[0]} 4<&{numbers[1]}; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$@\""
+        given = " ".join(f"{to}<&{number}" for to, number in enumerate(numbers, 3))
+        names = "echod.socket:echod-udp.socket:echod-stats.socket"
+        script = f"exec {given}; LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES={names} exec \"$@\""
         return ["/bin/sh", "-c", script, "sh"], numbers, {"NOTIFY_SOCKET": "@torture", "WATCHDOG_USEC": "200000"}
 
 
@@ -146,6 +162,7 @@ class Life:
         with contextlib.suppress(OSError), self._connect("tcp") as peer:
             self._converse(peer, payload(1 << 20), deaf=True)
         self._together()
+        self._exchange("stats")
         if self._hears():
             self.process.send_signal(signal.SIGUSR1)
             if self.patient:  # what fails for ever ends the dynamic linker, too
@@ -155,6 +172,7 @@ class Life:
         # connections after all that
         self._exchange("tcp", b"still there?")
         self._exchange("udp", b"still there?")
+        self._exchange("stats")
         with contextlib.suppress(OSError), self._connect("tcp") as peer:
             self._converse(peer, b"the last one")
             self.process.send_signal(signal.SIGTERM)
@@ -230,12 +248,26 @@ class Life:
             self.wrong.append("other bytes came back")
         return answer
 
-    def _exchange(self, kind, data):
+    def _read_counters(self):
+        """Whether the stats socket gives all of them. The end of file is left out: a close that fails does not come."""
+        text = b""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(0.1)
+            client.connect(STATS)
+            while not re.search(rb"\nechod_log_lines_lost_total \d+\n$", text):
+                part = client.recv(65536)
+                if not part:
+                    return False
+                text += part
+        return True
+
+    def _exchange(self, kind, data=None):
         """Tries until it is served, unless there is no hope."""
         deadline = time.monotonic() + harness.DEADLINE
         for attempt in itertools.count():
-            with contextlib.suppress(OSError), self._connect(kind) as peer:
-                if self._converse(peer, data) == data:
+            with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+                if self._read_counters() if kind == "stats" else \
+                        self._converse(stack.enter_context(self._connect(kind)), data) == data:
                     self.served[kind] += 1
                     return
             if self.process.poll() is not None:
@@ -243,7 +275,7 @@ class Life:
             if attempt >= ATTEMPTS and self._hopeless():
                 return
             if time.monotonic() > deadline:
-                self.wrong.append(f"{kind}: no connection is served, and nothing says why")
+                self.wrong.append(f"{kind}: nothing is served, and nothing says why")
                 raise Gone
             time.sleep(0.01)
 
@@ -301,7 +333,7 @@ def judge(life, error, for_ever):
     complaints = [line for line in life.said if line.startswith("echod: ")]
     if life.status == 0:
         told = for_ever and any(TOLD.search(line) or COUNTED.search(line) for line in life.said)
-        if min(life.served["tcp"], life.served["udp"]) < 2 and not told:
+        if life.served != SERVED and not told:
             wrong.append(f"not served, and nothing says why: {dict(life.served)}")
     elif life.status not in (EXIT_RUNTIME, EXIT_PRIVILEGE):
         wrong.append(f"exit status {life.status}")
