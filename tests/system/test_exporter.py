@@ -21,6 +21,7 @@ CLIENTS = 1000
 
 def setUpModule():
     harness.require_files(CLIENTS + 100)
+    harness.own_network()
 
 
 class WithDaemons(unittest.TestCase):
@@ -119,6 +120,18 @@ class Requests(WithDaemons):
         self.assertNotIn("http:", text)
         self.assertNotIn("https:", text)
         self.assertNotIn("//", text.replace("// ", ""))
+
+    def test_listens_on_loopback_unless_it_is_told_otherwise(self):
+        for options, told in (((), ("127.0.0.1:9862", "[::1]:9862")),
+                              (("--listen=127.0.0.9", "--listen=[::1]:9863"), ("127.0.0.9:9862", "[::1]:9863"))):
+            with self.subTest(options=options), subprocess.Popen([EXPORTER, *options, self.path()]) as exporter:
+                for address in told:
+                    page = ["curl", "-s", "--retry-connrefused", "--retry", "9", f"http://{address}/"]
+                    self.assertIn("<title>echod</title>", subprocess.run(page, capture_output=True, text=True, check=True).stdout)
+                shown = subprocess.run(["ss", "-Hlnt"], capture_output=True, text=True, check=True).stdout
+                self.assertEqual(tuple(sorted(line.split()[3] for line in shown.splitlines())), told)
+                exporter.terminate()
+                self.assertEqual(exporter.wait(harness.DEADLINE), 0)
 
     def test_listens_where_it_is_told(self):
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
