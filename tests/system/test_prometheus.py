@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -69,6 +71,36 @@ class Shipped(unittest.TestCase):
             done = subprocess.run(["promtool", *command], cwd=PACKAGING, capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def failing(self, rules):
+        """The alerts whose tests fail with these rules."""
+        with tempfile.TemporaryDirectory() as scratch:
+            shutil.copy(os.path.join(PACKAGING, "echod.rules.test.yml"), scratch)
+            with open(os.path.join(scratch, "echod.rules.yml"), "w", encoding="utf-8") as file:
+                file.write(rules)
+            done = subprocess.run(["promtool", "test", "rules", "echod.rules.test.yml"], cwd=scratch, stderr=subprocess.STDOUT,
+                                  stdout=subprocess.PIPE, text=True, check=False)
+        return set(re.findall(r"alertname: (\w+), time", done.stdout))
+
+    def test_each_number_of_the_rules_is_tested(self):
+        """A minute more or less, half or twice a threshold: promtool's tests of that alert fail."""
+        with open(os.path.join(PACKAGING, "echod.rules.yml"), encoding="utf-8") as file:
+            head, *rules = re.split(r"(?m)^(?=      - alert: )", file.read())
+        for what, pattern, change in (("longer", r"(?<=for: )\d+(?=m$)", lambda value: value + 1),
+                                      ("shorter", r"(?<=for: )[1-9]\d*(?=m$)", lambda value: value - 1),
+                                      ("higher", r"(?<=> )[\d.]*[1-9]\d*", lambda value: 2 * value),
+                                      ("lower", r"(?<=> )[\d.]*[1-9]\d*", lambda value: value / 2)):
+            for number in range(2):  # of those that a rule has, one at a time
+                changed, text = set(), head
+                for rule in rules:
+                    found = list(re.finditer(pattern, rule, re.M))[number:number + 1]
+                    for one in found:
+                        changed.add(rule.split()[2])
+                        rule = f"{rule[:one.start()]}{change(float(one[0])):g}{rule[one.end():]}"
+                    text += rule
+                with self.subTest(what=what, number=number):
+                    self.assertTrue(changed or number)
+                    self.assertEqual(changed and self.failing(text), changed)
+
     def test_each_alert_has_a_test_and_is_explained(self):
         def read(*path):
             with open(os.path.join(PACKAGING, *path), encoding="utf-8") as file:
@@ -105,12 +137,35 @@ class Scraped(unittest.TestCase):
         self.wait_value('echod_received_bytes_total{protocol="tcp"}', stats["tcp_received_bytes"])
         self.wait_value("echod_connections", 1)
         self.wait_value("echod_start_time_seconds", stats["start_time_s"])
-        # between two of the samples that Prometheus keeps, its rate is the difference over the time between them
-        rate = 'irate(echod_sent_bytes_total{protocol="tcp"}[1m])'
-        harness.wait_until(lambda: self.prometheus.value(rate) is not None, "a rate")
-        samples = self.prometheus.ask("query", query='echod_sent_bytes_total{protocol="tcp"}[2m]')["result"][0]["values"]
-        self.assertEqual(float(samples[-1][1]), stats["tcp_sent_bytes"])
-        self.assertEqual(sorted(float(value) for _, value in samples), [float(value) for _, value in samples])
+        self.rates_are_those_between_samples()
+
+    def rates_are_those_between_samples(self):
+        """Between any two: what was added, over the time between them."""
+        total = 'echod_sent_bytes_total{protocol="tcp"}'
+        samples = self.prometheus.ask("query", query=total + "[5m]")["result"][0]["values"]
+        for (before, old), (now, value) in zip(samples, samples[1:]):
+            rate = self.prometheus.ask("query", query=f"irate({total}[1m])", time=now)["result"][0]["value"][1]
+            self.assertAlmostEqual(float(rate), (float(value) - float(old)) / (now - before), delta=0.01)
+        self.assertGreater(len(samples), 1)
+
+    def test_a_reload_resets_no_total(self):
+        peer, data = self.enterContext(connect(self.daemon.tcp)), b"x" * 4096
+        self.wait_value("echod_up", 1)
+        for number in range(1, 4):
+            for _ in range(100):
+                peer.sendall(data)
+                receive(peer, len(data))
+            self.daemon.signal(signal.SIGHUP)
+            self.daemon.wait_stats(lambda stats, number=number: stats["reloads"] == number, "the reload")
+            self.wait_value("echod_reloads_total", number)
+            self.wait_value('echod_sent_bytes_total{protocol="tcp"}', number * 100 * len(data))
+        self.assertEqual(self.prometheus.value("echod_connections_accepted_total"), 1)
+        families = {dict(labels)["__name__"] for labels in self.prometheus.values('{__name__=~"echod_.*_total"}')}
+        self.assertGreater(len(families), 15)
+        self.assertEqual({family: set(self.prometheus.values(f"resets({family}[5m])").values()) for family in families},
+                         {family: {0} for family in families})
+        self.assertEqual(self.prometheus.value("changes(echod_start_time_seconds[5m])"), 0)
+        self.rates_are_those_between_samples()
 
     def test_every_query_of_the_dashboard_and_every_rule(self):
         with open(os.path.join(PACKAGING, "grafana.json"), encoding="utf-8") as file:
