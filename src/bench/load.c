@@ -177,6 +177,7 @@ load_on_opened(void *owner)
 	struct load *load = owner;
 
 	if (load->n_lanes == 0) {
+		measurement_end(&load->measurement, "start");
 		finish(load);
 		return;
 	}

@@ -28,7 +28,7 @@ void
 report_settings(const struct result *const *runs, size_t n, FILE *file)
 {
 	fputs("<h2>Runs</h2><div class=\"wide\"><table><tr><th>run</th><th>target</th><th>load</th>"
-	      "<th>bytes</th><th>began</th><th>seconds</th><th>ended by</th><th>hosts</th></tr>\n",
+	      "<th>bytes</th><th>began (UTC)</th><th>seconds</th><th>ended by</th><th>hosts</th></tr>\n",
 	        file);
 	for (size_t i = 0; i < n; i++) {
 		const struct result *run = runs[i];
@@ -47,8 +47,9 @@ report_settings(const struct result *const *runs, size_t n, FILE *file)
 		if (run->per_connection > 0)
 			fprintf(file, ", closed after %llu",
 			        (unsigned long long)run->per_connection);
-		fprintf(file, "</td><td>%llu</td><td>%.19sZ</td><td>%.2f</td><td>",
-		        (unsigned long long)run->size, timestamp_format(run->start_ns, moment),
+		fprintf(file, "</td><td>%llu</td><td>%.19s</td><td>%.2f</td><td>",
+		        (unsigned long long)run->size,
+		        run->start_ns > 0 ? timestamp_format(run->start_ns, moment) : "never",
 		        report_seconds(run->duration_ns));
 		print_text(run->ended_by ? run->ended_by : "unfinished", file);
 		fputs("</td><td>", file);

@@ -23,7 +23,7 @@
 const struct result_field result_fields[] = {
         FIELD("tool", TEXT, SAME, tool),
         FIELD("version", TEXT, SAME, version),
-        FIELD("start_time", MOMENT, SPAN, start_ns),
+        OPTIONAL("start_time", MOMENT, SPAN, start_ns),
         FIELD("duration_s", SECONDS, SPAN, duration_ns),
         FIELD("hostname", TEXT, UNION, hostname),
         FIELD("label", TEXT, UNION, label),

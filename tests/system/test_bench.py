@@ -336,6 +336,9 @@ class WithNobody(Case):
     def test_refused(self):
         port = self.free_port()
         self.refused(f"connect to 127.0.0.1:{port}: Connection refused", "-p", port, "-c", 1000, "127.0.0.1")
+        status, out, _ = run("--json", "-p", port, "127.0.0.1")
+        result = json.loads(out)
+        self.assertEqual((status, result["ended_by"], result["error"]), (2, "start", "Connection refused"))
         result = self.json(1, "-u", "-p", port, "-n", 2, "-W", "100ms")
         self.assertEqual((result["counts"]["lost"], result["error"]), (2, "Connection refused"))
 

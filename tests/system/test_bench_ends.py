@@ -109,6 +109,7 @@ class Ends(Case):
                     result = json.loads(out)
                     self.counts(result)
                     self.assertEqual((result["ended_by"], result["duration_s"], "echo" in result), ("interrupt", 0, False))
+                    self.assertNotIn("start_time", result)
                 else:
                     self.assertIn("nothing was measured", out)
                     self.assertIn("ended early: stopped by a signal", out)
