@@ -20,7 +20,7 @@ import harness
 SOURCES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 CACHE = os.path.join(SOURCES, "build/container")
 DEB = os.path.join(SOURCES, "build/deb")
-PACKAGES = ("echod", "echod-tools")
+PACKAGES = ("echod", "echod-tools", "echod-exporter")
 CLONE_NEWNET = 0x40000000  # sched.h
 SIGRTMIN_3 = signal.SIGRTMIN + 3  # systemd(1): power off
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -103,11 +103,12 @@ class Container:
     """A context manager. /deb holds the packages, /packaging the project's folder of that name.
 
     packages    the paths of echod and echod-tools in there
+    exporter    that of echod-exporter
     """
 
     def __init__(self, *binds):
         can_contain()
-        self.packages = ["/deb/" + os.path.basename(package_file(name)) for name in PACKAGES]
+        *self.packages, self.exporter = ("/deb/" + os.path.basename(package_file(name)) for name in PACKAGES)
         binds = [DEB + ":/deb", SOURCES + "/packaging:/packaging", *binds]
         self.log = tempfile.TemporaryFile()
         environment = dict(os.environ, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1")
