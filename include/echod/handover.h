@@ -6,7 +6,9 @@
  * and a tail of bytes. A later version appends fields to a fixed part and raises HANDOVER_VERSION:
  * a shorter fixed part, written by an earlier version, is read as if zeros followed. So a program
  * reads its own version and all earlier ones, and 0 must mean what was true before the field
- * existed. Numbers are in the byte order of the host: the file never leaves it.
+ * existed. A flag is a field of one bit: a new one raises the version, too, and none is ever given
+ * another meaning. Numbers are in the byte order of the host, which the file never leaves, and have
+ * the same size on every host.
  */
 #ifndef ECHOD_HANDOVER_H
 #define ECHOD_HANDOVER_H

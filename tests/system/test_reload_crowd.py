@@ -9,7 +9,7 @@ import unittest
 import harness
 import proc
 from peers import connect, converse, echo, fill, payload, pour, receive
-from test_reload import reload
+from reloads import reload
 
 BENCH = os.environ.get("ECHOD_BENCH", "")
 
