@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 
 import harness
@@ -86,13 +87,15 @@ class Ends(Case):
         self.assertEqual(done[0], 0, done)
 
     def test_a_server_that_is_gone(self):
-        with StreamPeer(echo_all) as peer, subprocess.Popen(["sleep", "1h"]) as server:
-            with subprocess.Popen([BENCH, "-J", "-p", str(peer.port), "-t", "1s", "--stats-pid", str(server.pid),
-                                   "127.0.0.1"], stdout=subprocess.PIPE) as bench:
-                harness.wait_until(lambda: peer.sources, "the connection")
+        with subprocess.Popen(["sleep", "1h"]) as server:
+            def end_server(connection):
+                connection.recv(1, socket.MSG_PEEK)  # the measurement has begun
                 server.kill()
                 server.wait()
-                result = json.loads(bench.communicate(timeout=DEADLINE)[0])
+                echo_all(connection)
+
+            with StreamPeer(end_server) as peer:
+                result = self.json(0, "-p", peer.port, "-n", 100, "--stats-pid", server.pid)
         self.assertNotIn("server_s", result["cpu"])
 
     def test_interrupted_in_the_warm_up(self):
