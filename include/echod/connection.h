@@ -7,6 +7,7 @@
 #define ECHOD_CONNECTION_H
 
 #include "echod/common/address.h"
+#include "echod/common/prefix.h"
 #include "echod/delivery.h"
 #include "echod/echo.h"
 #include "echod/handover.h"
@@ -26,12 +27,15 @@ enum close_reason {
 
 /* What all connections share. */
 struct connections_config {
-	struct ev_loop *loop;            /* its ev_userdata becomes the connections */
-	uint32_t limit;                  /* connections at once */
-	size_t ring_size;                /* bytes, as in echo.h */
-	size_t ring_memory;              /* bytes */
-	bool log_exits;                  /* one EXIT line a connection */
-	uint64_t source_limit;           /* connections a source may have at once; 0: any number */
+	struct ev_loop *loop;         /* its ev_userdata becomes the connections */
+	uint32_t limit;               /* connections at once */
+	size_t ring_size;             /* bytes, as in echo.h */
+	size_t ring_memory;           /* bytes */
+	bool log_exits;               /* one EXIT line a connection */
+	uint64_t source_limit;        /* connections a source may have at once; 0: any number */
+	const struct prefix *proxies; /* connections from there begin with a PROXY header */
+	size_t n_proxies;
+	bool unix_proxies;               /* and so do those of UNIX sockets */
 	const struct handover *handover; /* to be restored, and so more than the limits; or NULL */
 	struct stats *stats;
 	void (*on_closed)(void *owner); /* a connection has ended and its slot is free */
@@ -67,16 +71,9 @@ struct connections *connections_new(const struct connections_config *config);
 void connections_free(struct connections *connections);
 
 /*
- * Starts to serve a connected, non-blocking socket, which the connection then owns. peer is where
- * it comes from. Returns 0; -EDQUOT when its source has as many connections as it may have, or else
- * -ENOBUFS when all slots are taken, and peer_fd is still the caller's.
- */
-int connection_open(struct connections *connections, int peer_fd, const struct address *peer);
-
-/*
- * The parts of connection_open(), for connections that a reload restores: takes a slot, of which
- * one is free (opened_ns: CLOCK_MONOTONIC, 0 for now), adds it to those that linger, and waits for
- * what the connection has to wait for.
+ * How a connection is opened or restored: takes a slot, of which one is free (opened_ns:
+ * CLOCK_MONOTONIC, 0 for now), adds it to those that linger, and waits for what the connection has
+ * to wait for.
  */
 struct connection *connection_take_slot(struct connections *connections, const struct address *peer,
         uint32_t source, uint64_t opened_ns);
@@ -94,7 +91,7 @@ void connection_close(
 /*
  * Asks whether all of the bytes sent have been acknowledged, and stores for how many ticks none has
  * been: as delivery_check(). connection_close_reason() names the reason for a connection that has
- * ended with its result, or with a negative errno.
+ * ended with its result, with ECHO_NO_HEADER, or with a negative errno (-EDQUOT: its source's).
  */
 int connection_check_delivery(
         struct connections *connections, struct connection *connection, uint32_t *waiting_ticks);

@@ -11,6 +11,7 @@
 #ifndef ECHOD_ECHO_H
 #define ECHOD_ECHO_H
 
+#include "echod/proxy_header.h"
 #include "echod/ring_pool.h"
 #include "echod/stats.h"
 
@@ -50,7 +51,8 @@ struct echo {
 };
 
 enum {
-	ECHO_FINISHED = 1, /* the peer has sent FIN, and all its bytes have been sent back */
+	ECHO_FINISHED = 1,  /* the peer has sent FIN, and all its bytes have been sent back */
+	ECHO_NO_HEADER = 2, /* what the peer sent does not begin with a PROXY header */
 };
 
 /*
@@ -68,6 +70,13 @@ void echo_free(struct echo *echo);
  * Returns 0 while the connection goes on, ECHO_FINISHED, or a negative errno that ended it.
  */
 int echo_on_ready(struct echo *echo, struct connection *connection, int events);
+
+/*
+ * Takes the PROXY header that the peer's bytes begin with, and nothing else of them. Returns 0;
+ * -EAGAIN while not all of it is there; ECHO_NO_HEADER; or another negative errno.
+ */
+int echo_take_header(
+        struct echo *echo, const struct connection *connection, struct proxy_header *header);
 
 /* The events that a connection waits for (EV_READ, EV_WRITE): derived, never stored. */
 int echo_interest(const struct connection *connection);

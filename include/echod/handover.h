@@ -52,7 +52,9 @@ struct handover_listener {
 
 struct handover_connection {
 	int32_t peer_fd;
-	uint32_t flags; /* of HANDOVER_FINISHED (and without bytes: it lingers), HANDOVER_BLOCKED */
+	/* of HANDOVER_FINISHED (and without bytes: it lingers), HANDOVER_BLOCKED,
+	 * HANDOVER_AWAITS_HEADER */
+	uint32_t flags;
 	uint64_t sent;
 	uint64_t opened_ns;            /* 0: not known */
 	struct sockaddr_in6 peer;      /* AF_UNSPEC: not known */
@@ -71,6 +73,7 @@ enum {
 	HANDOVER_FOR_STATS = 1 << 2,
 	HANDOVER_FINISHED = 1 << 0,
 	HANDOVER_BLOCKED = 1 << 1,
+	HANDOVER_AWAITS_HEADER = 1 << 2,
 };
 
 /* Bytes that are a part of a tail. */

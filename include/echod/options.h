@@ -40,9 +40,11 @@ struct options {
 
 	uint64_t max_connections; /* 0: what the file limit allows */
 	uint64_t max_connections_per_source;
-	uint64_t accept_rate;   /* connections a second, 0: no limit */
-	uint64_t buffer_size;   /* bytes a ring */
-	uint64_t buffer_memory; /* bytes, all rings together */
+	struct prefix_list proxies; /* connections from there begin with a PROXY header */
+	bool unix_proxies;          /* and so do those of UNIX sockets */
+	uint64_t accept_rate;       /* connections a second, 0: no limit */
+	uint64_t buffer_size;       /* bytes a ring */
+	uint64_t buffer_memory;     /* bytes, all rings together */
 
 	/* milliseconds; 0: never */
 	uint64_t idle_timeout, idle_timeout_full, stall_timeout, keepalive;

@@ -20,7 +20,9 @@
 	R(CLOSE_IDLE, idle, "--idle-timeout", X)                                                   \
 	R(CLOSE_STALLED, stalled, "--stall-timeout", X)                                            \
 	R(CLOSE_FULL, full, "evicted at the connection limit", X)                                  \
-	R(CLOSE_DRAIN, drain, "the daemon stopped", X)
+	R(CLOSE_DRAIN, drain, "the daemon stopped", X)                                             \
+	R(CLOSE_PROXY, proxy, "from a proxy, without a right PROXY header in 3 s", X)              \
+	R(CLOSE_SOURCE, source, "from a proxy, the client's source had its share", X)
 #define STATS_CLOSED(reason, word, help, X)                                                        \
 	X(tcp_closed_##word, "echod_connections_closed_total", "counter", "reason=\"" #word "\"",  \
 	        "Connections closed: " help)

@@ -1,6 +1,7 @@
 #include "echod/acceptor.h"
 
 #include "echod/common/clock.h"
+#include "echod/connection_begin.h"
 #include "echod/log.h"
 
 #include <errno.h>

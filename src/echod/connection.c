@@ -35,7 +35,8 @@ map_tables(struct connections *all)
 		if (!all->sources)
 			return -errno;
 	}
-	if (config->source_limit == 0 && !config->log_exits)
+	if (config->source_limit == 0 && !config->log_exits && !config->n_proxies &&
+	        !config->unix_proxies)
 		return 0;
 	all->details = pool_map(all->capacity * sizeof(struct detail));
 	return all->details ? 0 : -errno;
@@ -106,6 +107,10 @@ connection_close_reason(int ended)
 		return CLOSE_RESET;
 	case -ETIMEDOUT:
 		return CLOSE_TIMEOUT;
+	case ECHO_NO_HEADER:
+		return CLOSE_PROXY;
+	case -EDQUOT:
+		return CLOSE_SOURCE;
 	default:
 		return CLOSE_ERROR;
 	}
@@ -195,23 +200,6 @@ connection_wait(struct connections *all, struct connection *c, int peer_fd)
 		ev_io_start(all->config.loop, &c->watcher);
 }
 
-int
-connection_open(struct connections *all, int peer_fd, const struct address *peer)
-{
-	uint32_t source = SOURCE_LIMIT_NONE;
-
-	if (all->sources && source_limit_connect(all->sources, peer, &source) < 0)
-		return -EDQUOT;
-	if (connections_full(all)) {
-		source_limit_disconnect(all->sources, source);
-		return -ENOBUFS;
-	}
-	connection_wait(all, connection_take_slot(all, peer, source, 0), peer_fd);
-	all->config.stats->tcp_accepted++;
-	all->config.stats->tcp_open++;
-	return 0;
-}
-
 /* The name of each reason in the log, and its counter. */
 static const struct {
 	const char *text;
@@ -284,7 +272,7 @@ void
 connection_close(struct connections *all, struct connection *c, enum close_reason reason)
 {
 	uint32_t waiting_ticks;
-	bool reset = echo_held(c) > 0 ||
+	bool reset = reason == CLOSE_PROXY || reason == CLOSE_SOURCE || echo_held(c) > 0 ||
 	             connection_check_delivery(all, c, &waiting_ticks) == DELIVERY_OUTSTANDING;
 
 	end_connection(all, c, reason, reset);

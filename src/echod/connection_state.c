@@ -1,5 +1,7 @@
 #include "echod/connection_state.h"
 
+#include "echod/connection_begin.h"
+
 #include <sys/socket.h>
 
 static void
@@ -11,7 +13,8 @@ save_connection(const struct connections *all, uint32_t index, struct handover_w
 	struct handover_connection saved = {
 	        .peer_fd = c->watcher.fd,
 	        .flags = (c->finished || c->lingers ? HANDOVER_FINISHED : 0) |
-	                 (c->blocked ? HANDOVER_BLOCKED : 0),
+	                 (c->blocked ? HANDOVER_BLOCKED : 0) |
+	                 (connection_awaits_header(c) ? HANDOVER_AWAITS_HEADER : 0),
 	        .sent = c->sent,
 	        .active_at = c->active_at,
 	        .acked = delivery->acked,
@@ -44,12 +47,13 @@ connection_restore(struct connections *all, const struct handover_record *record
 {
 	const struct handover_connection *saved = &record->connection;
 	struct address peer = {.length = sizeof(peer.storage), .in6 = saved->peer};
+	bool awaits_header = saved->flags & HANDOVER_AWAITS_HEADER;
 	uint32_t source = SOURCE_LIMIT_NONE;
 	struct connection *c;
 
 	if (all->details && peer.any.sa_family == AF_UNSPEC)
 		getpeername(saved->peer_fd, &peer.any, &peer.length);
-	if (all->sources)
+	if (all->sources && !awaits_header)
 		source = source_limit_restore(all->sources, &peer);
 	c = connection_take_slot(all, &peer, source, saved->opened_ns);
 	c->sent = saved->sent;
@@ -63,4 +67,6 @@ connection_restore(struct connections *all, const struct handover_record *record
 	else if (c->finished)
 		connection_linger(all, c);
 	connection_wait(all, c, saved->peer_fd);
+	if (awaits_header)
+		connection_await_header(c);
 }

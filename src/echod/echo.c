@@ -135,7 +135,7 @@ lend_shared_ring(struct echo *echo, struct connection *c, size_t received, size_
 
 /* Consumes the bytes already sent after MSG_PEEK. They are in the queue: nothing else reads it. */
 static int
-consume_peeked(struct echo *echo, struct connection *c, size_t length)
+consume_peeked(struct echo *echo, const struct connection *c, size_t length)
 {
 	while (length > 0) {
 		/* TCP discards them; other families write them to the buffer. */
@@ -149,6 +149,21 @@ consume_peeked(struct echo *echo, struct connection *c, size_t length)
 		length -= (size_t)taken;
 	}
 	return 0;
+}
+
+int
+echo_take_header(struct echo *echo, const struct connection *c, struct proxy_header *header)
+{
+	ssize_t peeked = call_result(
+	        recv(c->watcher.fd, echo->scratch, PROXY_HEADER_MOST, MSG_PEEK | MSG_DONTWAIT));
+	int error;
+
+	if (peeked < 0)
+		return (int)peeked;
+	error = peeked > 0 ? proxy_header_parse(echo->scratch, (size_t)peeked, header) : -EPROTO;
+	if (error)
+		return error == -EPROTO ? ECHO_NO_HEADER : error;
+	return consume_peeked(echo, c, header->length);
 }
 
 __attribute__((noinline)) static int

@@ -64,9 +64,8 @@ refuse_source_port(void *into, const char *text)
 }
 
 static int
-add_exempt(void *into, const char *text)
+add_prefix(struct prefix_list *list, const char *text)
 {
-	struct prefix_list *list = &((struct options *)into)->udp_exempt;
 	struct prefix prefix, *more;
 
 	if (prefix_parse(text, &prefix) < 0)
@@ -77,6 +76,24 @@ add_exempt(void *into, const char *text)
 	list->prefixes = more;
 	list->prefixes[list->count++] = prefix;
 	return 0;
+}
+
+static int
+add_exempt(void *into, const char *text)
+{
+	struct options *options = into;
+
+	return add_prefix(&options->udp_exempt, text);
+}
+
+static int
+add_proxy(void *into, const char *text)
+{
+	struct options *options = into;
+	bool is_unix = strcmp(text, "unix") == 0;
+
+	options->unix_proxies |= is_unix;
+	return is_unix ? 0 : add_prefix(&options->proxies, text);
 }
 
 static int
@@ -144,6 +161,12 @@ static const struct option_spec specs[] = {
                 COUNT(max_connections_per_source, 0, UINT32_MAX),
                 .preset = "0",
                 .help = "from one IPv4 address or IPv6 /64; 0: no limit"},
+        {.name = "proxy-protocol",
+                .kind = OPTION_CALL,
+                .argument = "PREFIX",
+                .call = add_proxy,
+                .expects = "a prefix such as 192.0.2.0/24 or 2001:db8::/32, or unix",
+                .help = "proxies, whose connections begin with a PROXY header; may be repeated"},
         {.name = "accept-rate",
                 COUNT(accept_rate, 0, 1000000000),
                 .preset = "0",
@@ -320,6 +343,7 @@ options_free(struct options *options)
 	free(options->udp_allowed.ports);
 	free(options->udp_refused.ports);
 	free(options->udp_exempt.prefixes);
+	free(options->proxies.prefixes);
 	option_settings_free(&options->settings);
 	*options = (struct options){0};
 }

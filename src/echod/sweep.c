@@ -1,5 +1,7 @@
 #include "echod/sweep.h"
 
+#include "echod/connection_begin.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +9,7 @@ enum {
 	TICK_MS = 100,        /* the unit of connections_now() */
 	TICKS_PER_ROUND = 10, /* in which every connection is examined once */
 	TICKS_PER_TRIM = 50,  /* in which every ring is examined once */
+	HEADER_TICKS = 30,    /* for a PROXY header to come */
 	CANDIDATES = 64,
 	LINGERING_PER_TICK = 1024, /* bounds the time that a tick takes */
 	NEVER = -1,
@@ -86,6 +89,9 @@ static bool
 check_connection(struct sweep *sweep, struct connection *c)
 {
 	if (!c->open || c->lingers || check_delivery(sweep, c))
+		return false;
+	if (connection_awaits_header(c) && connection_check_header(sweep->config.connections, c,
+	                                           exceeds(quiet_ticks(sweep, c), HEADER_TICKS)))
 		return false;
 	if (!c->blocked && exceeds(quiet_ticks(sweep, c), sweep->idle)) {
 		connection_close(sweep->config.connections, c, CLOSE_IDLE);

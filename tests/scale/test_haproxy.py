@@ -1,8 +1,10 @@
 # ctest: seconds=300 root
-"""packaging/scale/haproxy.cfg before three hosts: connections are spread, and a host that stops loses none."""
+"""packaging/scale/haproxy.cfg before three hosts: connections are spread, the hosts know whose they are, and a host that
+stops loses none."""
 import contextlib
 import csv
 import os
+import re
 import socket
 import threading
 import unittest
@@ -17,12 +19,13 @@ ADDRESS = "203.0.113.1"
 
 
 class Balanced(unittest.TestCase):
-    def balance(self, *options):
+    def balance(self, *options, header="send-proxy-v2"):
+        options = ("--proxy-protocol=192.0.2.1", "--log-connections", *options)
         network = self.network = self.enterContext(Network("haproxy", options=options))
         for number, (host, address) in enumerate(zip(network.hosts, HOSTS)):
             network.start(host, EXPORTER, "--listen=" + address, network.path(f"stats-{number}"))
         with open(os.path.join(SCALE, "haproxy.cfg"), encoding="utf-8") as file:
-            text = file.read()
+            text = file.read().replace(" send-proxy-v2 ", f" {header} ")
         self.control = network.path("control")
         network.start(network.middle, "haproxy", "-f",
                       network.file("haproxy.cfg", f"global\n\tstats socket {self.control}\n{text}"))
@@ -50,16 +53,36 @@ class Balanced(unittest.TestCase):
         except OSError:
             return False
 
-    def test_connections_are_spread_evenly(self):
-        """Round robin; health checks, one a second, count as connections, too: those are without bytes of ours."""
+    def exits(self):
+        """The clients of the connections that have sent "spread", as the hosts' EXIT lines name them."""
+        def lines():
+            return [line for daemon in self.network.daemons for line in daemon.lines.matching("^EXIT: .* rx_bytes=6 ")]
+
+        harness.wait_until(lambda: len(lines()) == FLOWS, "the connections to end")
+        return sorted(re.search(r" from=(\S+) ", line)[1] for line in lines())
+
+    def test_connections_are_spread_evenly_and_the_hosts_know_the_clients(self):
+        """Round robin; health checks, one a second, count as connections, too: those are HAProxy's own."""
         self.balance()
+        self.spread()
+
+    def test_the_hosts_know_the_clients_from_version_1(self):
+        self.balance(header="send-proxy")
+        self.spread()
+
+    def spread(self):
         peers = [connect(PORT, ADDRESS) for _ in range(FLOWS)]
+        clients = sorted("%s:%d" % peer.getsockname() for peer in peers)
         for peer in peers:
             self.assertEqual(echo(peer, b"spread"), b"spread")
         opened = [daemon.stats()["tcp_open"] for daemon in self.network.daemons]
         self.assertTrue(all(abs(count - FLOWS / 3) <= FLOWS / 30 for count in opened), opened)
         for peer in peers:
             peer.close()
+        self.assertEqual(self.exits(), clients)
+        for daemon in self.network.daemons:
+            self.assertTrue(daemon.lines.matching(r"^EXIT: .* from=192\.0\.2\.1:\d+ .* rx_bytes=5 "))
+            self.assertEqual(daemon.lines.matching("reason=proxy$"), [])
 
     def stop_one_under_load(self):
         """Returns what HAProxy says of the server that was stopped."""

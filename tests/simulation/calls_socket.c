@@ -267,12 +267,17 @@ WRAP(int, accept4, int fd, struct sockaddr *name, socklen_t *length, int flags)
 WRAP(ssize_t, recv, int fd, void *buffer, size_t size, int flags)
 {
 	struct stream *stream = files_get(fd, FILE_STREAM, "recv")->stream;
+	bool awaited_header;
 	ssize_t result;
 
 	scenario_interlude();
-	expect(!stream->refused, "recv from a connection that is to be refused");
+	expect(!stream->refused && !stream->client_refused,
+	        "recv from a connection that is to be refused");
+	awaited_header = stream_awaits_header(stream);
 	result = stream_receive(stream, buffer, size, flags);
-	if (result != -EAGAIN)
+	if (awaited_header && !stream_awaits_header(stream))
+		oracle_on_header(stream);
+	if (result != -EAGAIN && !stream->header_stale)
 		oracle_on_progress();
 	if (result > 0 && !(flags & MSG_PEEK))
 		oracle_on_activity();

@@ -1,6 +1,7 @@
 #include "draw.h"
 
 #include "clock.h"
+#include "headers.h"
 #include "peers.h"
 #include "random.h"
 #include "trace.h"
@@ -131,6 +132,14 @@ make_up_arguments(struct scenario *s, enum kind kind)
 }
 
 static void
+make_up_proxies(struct scenario *s)
+{
+	s->proxies = random_one_in(3);
+	for (size_t i = 0; s->proxies && headers_proxies[i]; i++)
+		argue(s, "--proxy-protocol=%s", headers_proxies[i]);
+}
+
+static void
 make_up_weather(struct scenario *s, enum kind kind)
 {
 	bool crowd = kind == CROWD, crush = kind == CRUSH;
@@ -170,6 +179,7 @@ draw_scenario(struct scenario *s, uint64_t seed)
 	                                    : USUAL;
 
 	make_up_arguments(s, kind);
+	make_up_proxies(s);
 	make_up_weather(s, kind);
 	s->ipv4_only = random_one_in(8);
 	if (!s->ipv4_only && random_one_in(4))

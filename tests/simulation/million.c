@@ -161,6 +161,12 @@ oracle_on_accept(struct stream *stream)
 }
 
 void
+oracle_on_header(struct stream *stream)
+{
+	(void)stream;
+}
+
+void
 oracle_on_accept_error(int error)
 {
 	(void)error;

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "counters.h"
+#include "headers.h"
 #include "notify.h"
 #include "peers.h" /* PEERS_MOST */
 #include "stops.h"
@@ -18,6 +19,7 @@
 #define LATE            (1400 * MS) /* sweep.h */
 #define LATE_STALL      (2400 * MS)
 #define SPIN_ITERATIONS 100
+#define NO_CLIENT       (1u << CLOSE_PROXY | 1u << CLOSE_SOURCE)
 
 static struct {
 	const struct options *options;
@@ -88,7 +90,8 @@ has_its_share(const struct stream *newcomer)
 	if (!state.options->max_connections_per_source)
 		return false;
 	for (uint32_t i = 0; i < state.n_open; i++)
-		open += same_source(state.open[i], newcomer);
+		open += state.open[i] != newcomer && !stream_awaits_header(state.open[i]) &&
+		        same_source(state.open[i], newcomer);
 	return open >= state.options->max_connections_per_source;
 }
 
@@ -126,7 +129,7 @@ oracle_on_accept(struct stream *s)
 	 */
 	expect(state.n_open <= state.limit, "a connection is accepted beyond the limit of %u",
 	        state.limit);
-	s->refused = has_its_share(s);
+	s->refused = !s->header_due && has_its_share(s);
 	if (!s->refused) {
 		spend_token();
 		s->place = state.n_open;
@@ -136,6 +139,14 @@ oracle_on_accept(struct stream *s)
 	}
 	counters_on_accept(s->refused);
 	state.progress = true;
+}
+
+void
+oracle_on_header(struct stream *s)
+{
+	if (s->client.length > 0)
+		s->from = s->client;
+	s->client_refused = has_its_share(s);
 }
 
 void
@@ -203,9 +214,9 @@ reasons_for(const struct stream *s)
 	uint64_t since_ns =
 	        s->sent > s->acked || s->acked_ns > s->moved_ns ? s->acked_ns : s->moved_ns;
 	uint64_t stalled_ms = (clock_now() - since_ns) / MS;
-	unsigned reasons = 0;
+	unsigned reasons = headers_reasons(s);
 
-	if (s->fin_read && s->sent == s->written && s->acked == s->sent)
+	if (s->fin_read && !stream_awaits_header(s) && s->sent == s->written && s->acked == s->sent)
 		reasons |= 1u << CLOSE_EOF;
 	if (s->told == ECONNRESET || s->told == EPIPE)
 		reasons |= 1u << CLOSE_RESET;
@@ -275,8 +286,10 @@ oracle_on_close(struct stream *s)
 	expect(stream_held(s) == 0 || s->linger || s->dead || s->written > s->read,
 	        "descriptor %d: %llu bytes are lost, and the peer is not told so by a reset",
 	        s->peer_fd, (unsigned long long)stream_held(s));
-	expect(!s->linger || stream_held(s) > 0 || s->sent > s->acked,
+	expect(!s->linger || stream_held(s) > 0 || s->sent > s->acked || (reasons & NO_CLIENT),
 	        "descriptor %d is reset, and nothing is lost", s->peer_fd);
+	expect(s->linger || (reasons & ~NO_CLIENT), "descriptor %d: FIN without a right header",
+	        s->peer_fd);
 	if (reasons == 1u << CLOSE_FULL)
 		check_longest_idle(s);
 	counters_on_close(reasons);
@@ -371,8 +384,14 @@ check_open(void)
 			timeout = 1;
 			most = LATE;
 		}
+		if (stream_awaits_header(s)) {
+			timeout = HEADERS_TIME / MS;
+			most = HEADERS_TIME * 11 / 10 + LATE + 2 * TICK;
+		}
 		most += s->grace_ns;
 
+		expect(!s->client_refused, "descriptor %d: the client's source had its share",
+		        s->peer_fd);
 		expect(s->iteration != clock_iteration() || !s->told,
 		        "descriptor %d: error %d does not end the connection", s->peer_fd, s->told);
 		expect(timeout == 0 || quiet <= most,

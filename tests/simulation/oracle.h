@@ -17,6 +17,8 @@ void oracle_begin(const struct options *options, uint32_t limit);
 void oracle_on_accept_call(void);
 void oracle_on_accept(struct stream *stream);
 void oracle_on_accept_error(int error);
+/* The PROXY header is taken. */
+void oracle_on_header(struct stream *stream);
 void oracle_on_close(struct stream *stream);
 /* A reload costs a timeout a tick, and begins a round of the sweep. */
 void oracle_on_reload(const struct options *options);

@@ -1,7 +1,9 @@
 #include "peers.h"
 
 #include "clock.h"
+#include "headers.h"
 #include "random.h"
+#include "scenario.h"
 #include "trace.h"
 #include "waiting.h"
 
@@ -27,6 +29,7 @@ enum state {
 
 struct peer {
 	struct stream stream;
+	unsigned char header[HEADERS_SIZE];
 	enum behaviour behaviour;
 	enum state state;
 	uint64_t goal; /* bytes to send */
@@ -132,10 +135,13 @@ connect_to(struct peer *peer, struct waiting *waiting)
 	        .stream = {.number = number,
 	                .peer_fd = -1,
 	                .from = address_of(number, waiting->family),
+	                .header = peer->header,
 	                .receive_room = random_scale(1, 65536),
 	                .send_room = random_scale(1, 65536),
 	                .window = random_scale(1, 65536)},
 	};
+	if (scenario_now()->proxies && headers_from_proxy(&peer->stream.from))
+		headers_make_up(&peer->stream, state.settled);
 	smallest = peer->stream.receive_room < peer->stream.send_room ? peer->stream.receive_room
 	                                                              : peer->stream.send_room;
 	peer->goal = random_scale(1, 1 + 64 * smallest) - 1;
@@ -144,6 +150,7 @@ connect_to(struct peer *peer, struct waiting *waiting)
 		peer->behaviour = POLITE;
 		peer->goal = 1 + random_below(64);
 		peer->late = true;
+		stream_peer_writes_header(&peer->stream, peer->stream.header_stop);
 	}
 	trace("connect", number, (int64_t)peer->behaviour, (int64_t)peer->goal);
 	state.connections--;
@@ -233,6 +240,19 @@ write_some(struct peer *peer)
 		stream_peer_finishes(s);
 }
 
+/* Returns whether the header leaves nothing else to do: it comes whole, in pieces, or not. */
+static bool
+write_header(struct peer *peer)
+{
+	struct stream *s = &peer->stream;
+	uint32_t left = s->header_stop - s->header_written;
+
+	if (left > 0 && (!peer->late || random_one_in(8)))
+		stream_peer_writes_header(
+		        s, random_one_in(2) ? left : (uint32_t)random_scale(1, left));
+	return s->header_written < s->header_size;
+}
+
 static void
 act(struct peer *peer)
 {
@@ -243,7 +263,7 @@ act(struct peer *peer)
 		        "peer %u sent %llu bytes and FIN, and got %llu bytes and FIN", s->number,
 		        (unsigned long long)s->written, (unsigned long long)s->taken);
 		end(peer);
-	} else if (peer->behaviour == SILENT || misbehave(peer) ||
+	} else if (peer->behaviour == SILENT || misbehave(peer) || write_header(peer) ||
 	           (random_one_in(3) && stream_peer_acknowledges(s))) {
 		return;
 	} else if (random_one_in(2)) {
@@ -270,6 +290,8 @@ has_to_wait(const struct peer *peer)
 		return true;
 	if (peer->behaviour >= RESETTER && s->written >= peer->cut)
 		return false;
+	if (s->header_written < s->header_size)
+		return s->header_written == s->header_stop;
 	if (s->written < peer->goal ? stream_peer_room(s) > 0 : may_finish(peer))
 		return false;
 	if (stream_peer_can_acknowledge(s))

@@ -36,6 +36,7 @@ struct scenario {
 
 	/* the system */
 	bool ipv4_only;
+	bool proxies; /* some hosts are proxies, whose connections begin with a PROXY header */
 	struct handed_over handed_over;
 	struct notify notify;
 	struct stats_clients stats;

@@ -77,23 +77,58 @@ take_error(struct stream *stream)
 	return error;
 }
 
+bool
+stream_awaits_header(const struct stream *s)
+{
+	return s->header_due && (s->header_bad || s->header_read < s->header_size);
+}
+
+/* A look at the header, or the end of it: exactly its bytes are taken. */
+static ssize_t
+receive_header(struct stream *s, unsigned char *buffer, size_t size, int flags)
+{
+	uint64_t here = s->header_written - s->header_read, behind = s->written - s->read;
+	size_t length = least(size, here + behind);
+
+	if (flags & MSG_TRUNC) {
+		expect(!s->header_bad && s->header_written == s->header_size && size <= here,
+		        "descriptor %d: %zu bytes are taken, the header has %llu", s->peer_fd, size,
+		        (unsigned long long)here);
+		length = fault_cut(size);
+		s->header_read += (uint32_t)length;
+		return (ssize_t)length;
+	}
+	expect(flags & MSG_PEEK, "descriptor %d: recv before the header", s->peer_fd);
+	s->header_stale = length == s->header_seen;
+	s->header_seen = (uint32_t)length;
+	memcpy(buffer, s->header + s->header_read, least(length, here));
+	if (length > here)
+		memcpy(buffer + here, bytes_at(s, s->read), length - here);
+	return (ssize_t)length;
+}
+
 ssize_t
 stream_receive(struct stream *s, void *buffer, size_t size, int flags)
 {
+	bool header = stream_awaits_header(s);
 	uint64_t available = s->written - s->read;
 	int error;
 
 	expect(flags & MSG_DONTWAIT, "recv without MSG_DONTWAIT");
 	expect(size > 0, "recv into nothing");
-	if (!(flags & MSG_TRUNC)) {
+	s->header_stale = false;
+	if (!(flags & MSG_TRUNC) && !header) {
 		count_call(s, &s->receives, "recv");
 		expect(s->read >= s->sent,
 		        "descriptor %d: %llu bytes were sent and not taken off the queue",
 		        s->peer_fd, (unsigned long long)(s->sent - s->read));
 	}
 	error = fault(flags & MSG_TRUNC ? CALL_TAKE : CALL_RECEIVE);
+	s->header_unsure |= error;
 	if (error)
 		return tell(s, error);
+	if (header && s->header_written - s->header_read + available > 0)
+		return receive_header(s, buffer, size, flags);
 	if (available > 0) {
 		size_t length = fault_cut(least(size, least(available, MOST_AT_ONCE)));
 
@@ -165,6 +200,7 @@ stream_send(struct stream *s, const void *buffer, size_t size, int flags)
 	expect(flags & MSG_NOSIGNAL, "send without MSG_NOSIGNAL: SIGPIPE");
 	expect(size > 0, "send of nothing");
 	count_call(s, &s->sends, "send");
+	expect(!stream_awaits_header(s), "send before the header");
 	check_sent(s, buffer, size);
 	expect(!s->shut, "send after shutdown");
 	result = take(s, size);
@@ -212,7 +248,7 @@ stream_close(struct stream *s, bool abort)
 	        "descriptor %d is closed with %llu bytes that are not acknowledged", s->peer_fd,
 	        (unsigned long long)(s->sent - s->acked));
 	s->closed = true;
-	s->reset = abort || s->linger || s->written > s->read;
+	s->reset = abort || s->linger || s->written > s->read || s->header_written > s->header_read;
 	s->peer_fd = -1;
 	stream_on_moved(s);
 }
@@ -223,7 +259,8 @@ stream_readiness(const struct stream *s)
 	uint64_t queued = s->sent - s->acked;
 	uint32_t events = 0;
 
-	if (s->written > s->read || s->fin || s->dead || s->error)
+	if (s->written > s->read || s->header_written > s->header_read || s->fin || s->dead ||
+	        s->error)
 		events |= EPOLLIN;
 	/* sk_stream_is_writeable(): a third has to be free */
 	if (s->dead || s->error || (queued < s->send_room && queued / 2 <= s->send_room - queued))
@@ -252,6 +289,15 @@ stream_peer_writes(struct stream *s, uint64_t size)
 	s->reset |= s->closed && length > 0; /* no process is there to take it */
 	epoll_wake(s->peer_fd);
 	return length;
+}
+
+void
+stream_peer_writes_header(struct stream *s, uint32_t size)
+{
+	s->header_written += size;
+	s->header_ns = clock_now();
+	s->reset |= s->closed;
+	epoll_wake(s->peer_fd);
 }
 
 uint64_t

@@ -15,9 +15,20 @@
 #include <sys/types.h>
 
 struct stream {
-	uint32_t number; /* which bytes it carries */
-	int peer_fd;     /* the daemon's; -1 before it is accepted and after it is closed */
-	struct address from;
+	uint32_t number;     /* which bytes it carries */
+	int peer_fd;         /* the daemon's; -1 before it is accepted and after it is closed */
+	struct address from; /* the client behind a proxy, once the header is read */
+
+	/* the PROXY header before the peer's bytes: size >= stop >= written >= read */
+	unsigned char *header; /* room for HEADERS_SIZE bytes */
+	uint32_t header_size, header_stop, header_written, header_read; /* bytes */
+	uint32_t header_seen;  /* and how many were looked at, with bytes of the peer */
+	bool header_due;       /* else it has none, and no byte is one */
+	bool header_bad;       /* it is none, or not there */
+	bool header_unsure;    /* a look at it has failed */
+	bool header_stale;     /* the last look at it showed nothing new */
+	struct address client; /* that it names; length 0: none */
+	uint64_t header_ns;    /* when all of it was there */
 
 	/* from the peer to the daemon: written >= read */
 	uint64_t written, read; /* bytes */
@@ -44,6 +55,7 @@ struct stream {
 	int told;                     /* the last errno that ends a connection, or 0 */
 	bool blocked;                 /* the last send left something */
 	bool refused;                 /* its source had its share: it has to be closed at once */
+	bool client_refused;          /* so had that of the client that its header names */
 	uint64_t opened_ns, moved_ns; /* accepted; bytes last moved, or the first refusal */
 	uint64_t moved_awake;         /* the same on clock_awake() */
 	uint64_t acked_ns;            /* when bytes last began to wait, or some were acknowledged */
@@ -75,6 +87,9 @@ int stream_error(struct stream *stream);
 
 uint32_t stream_readiness(const struct stream *stream);
 
+/* Whether the header has not been taken: nothing but looks at it is allowed. */
+bool stream_awaits_header(const struct stream *stream);
+
 /* Bytes that the daemon has received and not sent, and so holds in a ring. */
 uint64_t stream_held(const struct stream *stream);
 
@@ -84,6 +99,7 @@ uint64_t stream_peer_room(const struct stream *stream);
 /* What the peer does. Both return how many bytes moved, at most size. */
 uint64_t stream_peer_writes(struct stream *stream, uint64_t size);
 uint64_t stream_peer_reads(struct stream *stream, uint64_t size);
+void stream_peer_writes_header(struct stream *stream, uint32_t size);
 void stream_peer_finishes(struct stream *stream);
 void stream_peer_closes(struct stream *stream);
 void stream_peer_resets(struct stream *stream);

@@ -15,6 +15,7 @@ FLOORS = (
     ("reload",),
     ("acceptor", "stats_socket", "udp"),
     ("sweep", "connection_state"),
+    ("connection_begin",),
     ("connection", "udp_filter", "udp_replies"),
     ("delivery", "echo", "gate", "source_limit", "source_tokens", "udp_requests"),
     ("listeners",),

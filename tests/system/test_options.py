@@ -21,11 +21,12 @@ BAD_OF = {
                  "127.0.0.1:x", "[::1", "[::1]7", "::1:7:", "[::1]:99999"),
     "--signal-reload": ("", "-1", "x", "0", "2147483648"),
     "--stats-socket": ("", "x" * 108),
+    "--proxy-protocol": ("", "localhost", "UNIX", "10.0.0.0/33", "unix/0"),
     "--udp-rate-exempt": ("", "localhost", "10.0.0.0/33", "10/8", "2001:db8::/129", "192.0.2.1/"),
 }
 GOOD = ("--max-connections=100", "--buffer-size=1M", "--buffer-memory=0", "--idle-timeout=90", "--idle-timeout=0.5h",
         "--idle-timeout-full=500ms", "--drain-delay=0", "-v", "-q", "--udp-allow-source-port=7",
-        "--udp-refuse-source-port=0", "--udp-rate-exempt=2001:db8::/32", "--udp-offload=off", "--verbose=off")
+        "--udp-refuse-source-port=0", "--udp-rate-exempt=2001:db8::/32", "--proxy-protocol=unix", "--udp-offload=off", "--verbose=off")
 ELSEWHERE = ("--config", "--check", "--help", "--version")  # test_config.py, below
 
 

@@ -6,7 +6,7 @@
 
 #include "kernel.h"
 
-#include "echod/connection.h"
+#include "echod/connection_begin.h"
 
 enum {
 	RING = 4096,

@@ -4,7 +4,7 @@
 #ifndef ECHOD_TEST_CROWD_H
 #define ECHOD_TEST_CROWD_H
 
-#include "echod/connection.h"
+#include "echod/connection_begin.h"
 #include "echod/sweep.h"
 
 struct crowd {

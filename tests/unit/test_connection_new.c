@@ -2,7 +2,7 @@
 
 #include "mapped.h"
 
-#include "echod/connection.h"
+#include "echod/connection_begin.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>

@@ -84,7 +84,7 @@ defaults(void **state)
 	assert_int_equal(options.port, 50007);
 	assert_int_equal(options.listen.count, 0);
 	assert_int_equal(options.udp_allowed.count + options.udp_refused.count, 0);
-	assert_int_equal(options.udp_exempt.count, 0);
+	assert_int_equal(options.udp_exempt.count + options.proxies.count, 0);
 	assert_int_equal(options.settings.count, 0);
 	assert_null(options_listening(&options));
 	options_free(&options);
@@ -215,6 +215,8 @@ lists_about_datagrams(void **state)
 	        {"--udp-refuse-source-port=65536", "a whole number from 0 to 65535"},
 	        {"--udp-refuse-source-port=dns", "a whole number from 0 to 65535"},
 	        {"--udp-rate-exempt=10.0.0.0/33", "a prefix such as 192.0.2.0/24 or 2001:db8::/32"},
+	        {"--proxy-protocol=UNIX",
+	                "a prefix such as 192.0.2.0/24 or 2001:db8::/32, or unix"},
 	        {"--udp-offload=yes", "on or off"},
 	        {"--stats-socket=", "a path of 1 to 107 bytes"},
 	        {"--stats-socket=" EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN,
@@ -226,7 +228,8 @@ lists_about_datagrams(void **state)
 	        TRY("--udp-allow-source-port=1", "--udp-refuse-source-port=0",
 	                "--udp-allow-source-port=65535", "--udp-refuse-source-port=65535",
 	                "--udp-rate-exempt=10.0.0.0/8", "--udp-rate-exempt=::1",
-	                "--udp-offload=off", "--udp-offload=on", "--stats-socket=run/stats"),
+	                "--proxy-protocol=::1", "--proxy-protocol=unix", "--udp-offload=off",
+	                "--udp-offload=on", "--stats-socket=run/stats"),
 	        OPTIONS_READ);
 	assert_int_equal(options.udp_allowed.count, 2);
 	assert_int_equal(options.udp_allowed.ports[0], 1);
@@ -235,6 +238,8 @@ lists_about_datagrams(void **state)
 	assert_int_equal(options.udp_refused.ports[0], 0);
 	assert_int_equal(options.udp_refused.ports[1], 65535);
 	assert_int_equal(options.udp_exempt.count, 2);
+	assert_int_equal(options.proxies.count, 1);
+	assert_true(options.unix_proxies);
 	assert_true(options.udp_offload);
 	assert_string_equal(options.stats_socket, "run/stats");
 	options_free(&options);

@@ -2,6 +2,8 @@
 
 #include "reloading.h"
 
+#include "echod/connection_begin.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -39,7 +41,7 @@ lend(struct parts *parts, struct connection *c)
 	c->blocked = true;
 }
 
-enum { IDLE, OWES, ENDS, WAITS, LINGERS, N_CONNECTIONS };
+enum { IDLE, OWES, ENDS, WAITS, LINGERS, AWAITS, N_CONNECTIONS };
 
 static void
 expect_restored(struct parts *parts)
@@ -61,6 +63,7 @@ expect_restored(struct parts *parts)
 		assert_int_equal(c[i].blocked, owes || i == WAITS);
 		assert_int_equal(c[i].lingers, i == LINGERS);
 		assert_int_equal(ev_is_active(&c[i].watcher), i != LINGERS);
+		assert_int_equal(connection_awaits_header(&c[i]), i == AWAITS);
 		assert_int_equal(all->deliveries[i].acked, 10 * i);
 		assert_int_equal(all->deliveries[i].waiting_since, 1200 + i);
 		if (i != LINGERS)
@@ -117,6 +120,8 @@ everything_survives(void **state)
 			if (i == OWES || i == ENDS)
 				lend(&old, c);
 			old.reload.connections->deliveries[i] = (struct delivery){10 * i, 1200 + i};
+			if (i == AWAITS)
+				connection_await_header(c);
 			if (i == LINGERS) {
 				ev_io_stop(old.loop, &c->watcher);
 				connection_linger(old.reload.connections, c);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum {
 	LATE_MS = 1400, /* what the contract allows */
@@ -24,6 +25,19 @@ __wrap_calloc(size_t count, size_t size)
 	failing_callocs--;
 	errno = ENOMEM;
 	return NULL;
+}
+
+ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
+
+ssize_t
+__wrap_recv(int fd, void *buffer, size_t size, int flags)
+{
+	(void)fd;
+	(void)buffer;
+	(void)size;
+	(void)flags;
+	errno = EAGAIN;
+	return -1;
 }
 
 /* Until the connection has been closed; fails when that takes longer than at_most_ms. */
@@ -135,6 +149,26 @@ zero_is_never(void **state)
 	assert_false(crowd_evict());
 	assert_int_equal(crowd.reports, 0);
 	crowd_disperse();
+}
+
+static void
+a_header_has_three_seconds(void **state)
+{
+	struct connection *c;
+
+	(void)state;
+	for (uint64_t phase = 0; phase < 1000; phase += 70) {
+		crowd_gather(10, (struct sweep_config){0});
+		crowd_pass(phase);
+		c = crowd_join();
+		connection_await_header(c);
+		ev_io_stop(crowd.loop, &c->watcher); /* a part has come */
+		crowd_pass(1200);
+		assert_true(ev_is_active(&c->watcher));
+		assert_in_range(lasted_ms(c, HOUR_MS), 3000 - 1200, 3000 - 1200 + LATE_MS);
+		assert_int_equal(crowd.stats.tcp_closed_proxy, 1);
+		crowd_disperse();
+	}
 }
 
 /* SIGSTOP, a suspended machine: no bytes could move, so no connection was idle. */
@@ -300,6 +334,7 @@ main(void)
 	        cmocka_unit_test(what_moves_stays),
 	        cmocka_unit_test(each_has_its_own_timeout),
 	        cmocka_unit_test(zero_is_never),
+	        cmocka_unit_test(a_header_has_three_seconds),
 	        cmocka_unit_test(time_without_us_counts_a_tick_at_most),
 	        cmocka_unit_test(each_late_tick_counts_as_one),
 	        cmocka_unit_test(a_late_tick_closes_no_connection_early),
