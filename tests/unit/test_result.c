@@ -94,6 +94,39 @@ test_a_part_that_measured_nothing(void **state)
 }
 
 static void
+interval_ends(struct result *result, struct result_mark *mark, uint64_t passed_ns, uint64_t second,
+        uint64_t messages)
+{
+	const struct result_interval *last;
+
+	assert_true(result_has_more(result, mark));
+	assert_int_equal(result_end_interval(result, mark, passed_ns), 0);
+	assert_false(result_has_more(result, mark));
+	last = &result->intervals[result->n_intervals - 1];
+	assert_int_equal(last->time_s, 1795541885 + second);
+	assert_int_equal(last->sent + last->echoed + last->lost, messages);
+}
+
+static void
+test_intervals_end_second_by_second(void **state)
+{
+	static struct result result = {.start_ns = 1795541885 * S};
+	static struct result_mark mark;
+
+	(void)state;
+	result.sent = 3;
+	interval_ends(&result, &mark, S - 1, 0, 3);
+	result.echoed = 2;
+	histogram_record(&result.echo_ns, 1000, 2);
+	interval_ends(&result, &mark, 2 * S + 1, 1, 2);
+	result.lost = 1;
+	interval_ends(&result, &mark, 9 * S, 8, 1); /* the process was stopped for some seconds */
+	result.sent++;
+	interval_ends(&result, &mark, 9 * S + S / 5, 9, 1); /* the rest, after the last */
+	result_release(&result);
+}
+
+static void
 test_verdicts(void **state)
 {
 	static const size_t faults[] = {offsetof(struct result, sent), /* lost */
@@ -126,6 +159,7 @@ main(void)
 	        cmocka_unit_test(test_ten_parts_give_the_whole),
 	        cmocka_unit_test(test_other_runs_are_not_merged),
 	        cmocka_unit_test(test_a_part_that_measured_nothing),
+	        cmocka_unit_test(test_intervals_end_second_by_second),
 	        cmocka_unit_test(test_verdicts),
 	};
 
