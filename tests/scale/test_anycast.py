@@ -1,9 +1,12 @@
 # ctest: seconds=300 root
 """packaging/scale/bird: three hosts announce one address by BGP, the router spreads flows, and a host dies."""
+import json
 import os
 import re
 import selectors
+import signal
 import socket
+import subprocess
 import unittest
 
 import harness
@@ -13,11 +16,29 @@ from peers import connect, echo
 SERVICE = "198.51.100.7"
 FLOWS = 3000
 LASTING = 300
+OF_THE_KERNEL = "198.51.100.8"  # a service address with next hops of our own making
 
 
 def read(name):
     with open(os.path.join(SCALE, "bird", name), encoding="utf-8") as file:
         return file.read()
+
+
+def alive(peers):
+    """How many of these connections still have an echo."""
+    count = 0
+    with selectors.DefaultSelector() as selector:
+        for peer in peers:
+            peer.send(b"after")
+            selector.register(peer, selectors.EVENT_READ)
+        while ready := selector.select(2):  # nothing is decided by it
+            for key, _ in ready:
+                selector.unregister(key.fileobj)
+                try:
+                    count += key.fileobj.recv(100) == b"after"
+                except ConnectionResetError:  # the host to which it was moved does not know it
+                    pass
+    return count
 
 
 class Anycast(unittest.TestCase):
@@ -89,22 +110,49 @@ class Anycast(unittest.TestCase):
         for number in range(LASTING):
             with connect(PORT, SERVICE) as peer:
                 self.assertEqual(echo(peer, b"new"), b"new")
-        with selectors.DefaultSelector() as selector:
-            for peer in lasting:
-                peer.send(b"after")
-                selector.register(peer, selectors.EVENT_READ)
-            alive = 0
-            while ready := selector.select(2):  # nothing is decided by it
-                for key, _ in ready:
-                    selector.unregister(key.fileobj)
-                    try:
-                        alive += key.fileobj.recv(100) == b"after"
-                    except ConnectionResetError:  # the host to which it was moved does not know it
-                        pass
-        print(f"{LASTING - alive} of {LASTING} flows cut by the end of one host of three")
-        self.assertLess(alive, LASTING)
+        left = alive(lasting)
+        print(f"{LASTING - left} of {LASTING} flows cut by the end of one host of three")
+        self.assertLess(left, LASTING)
         for daemon in self.network.daemons[1:]:
             daemon.stop()  # nothing that the sanitizers or the log would tell
+
+    def test_the_hosts_are_reloaded_one_after_the_other_under_load(self):
+        command = [os.environ["ECHOD_BENCH"], "-J", "-c", "60", "-W30", "-p", str(PORT), SERVICE]
+        with subprocess.Popen([*command, "-t", "1h"], stdout=subprocess.PIPE) as bench:
+            harness.wait_until(lambda: sum(self.network.accepted()) >= 60, "the load")
+            for reloads in (1, 2):
+                for daemon in self.network.daemons:
+                    before = daemon.stats()["tcp_received_bytes"]
+                    daemon.signal(signal.SIGHUP)
+                    daemon.wait_stats(lambda now: now["reloads"] == reloads and now["tcp_received_bytes"] > before,
+                                      "echoes after the reload")
+            bench.send_signal(signal.SIGINT)
+            result = json.loads(bench.communicate(timeout=harness.DEADLINE)[0])
+        self.assertEqual({name: result["counts"][name] for name in ("lost", "corrupted", "duplicated")},
+                         {"lost": 0, "corrupted": 0, "duplicated": 0})
+        self.assertEqual((result["connections"]["failed"], result["connections"]["broken"]), (0, 0))
+        self.assertEqual(len(self.next_hops()), 3)
+
+    def test_resilient_next_hops_cut_only_the_flows_of_their_host(self):
+        """Of a router on Linux, beside plain ECMP: one of three hosts is taken out of the group."""
+        middle, cut = self.network.middle, {}
+        for number, address in enumerate(HOSTS):
+            self.network.hosts[number].addresses("lo", OF_THE_KERNEL + "/32")
+            middle.run("ip", "nexthop", "add", "id", str(number + 1), "via", address, "dev", "hosts")
+        for kind in ([], ["type", "resilient", "buckets", "96", "idle_timer", "3600"]):
+            middle.run("ip", "nexthop", "add", "id", "10", "group", "1/2/3", *kind)
+            middle.run("ip", "route", "add", OF_THE_KERNEL, "nhid", "10")
+            before = self.network.accepted()
+            lasting = [connect(PORT, OF_THE_KERNEL) for _ in range(LASTING)]
+            for peer in lasting:
+                echo(peer, b"before")
+            taken = [now - then for now, then in zip(self.network.accepted(), before)]
+            middle.run("ip", "nexthop", "replace", "id", "10", "group", "2/3", *kind)
+            cut[bool(kind)] = LASTING - alive(lasting)
+            middle.run("ip", "nexthop", "del", "id", "10")  # and its route
+            print(f"{'resilient' if kind else 'plain'}: {taken[0]} flows on the host, {cut[bool(kind)]} cut")
+        self.assertEqual(cut[True], taken[0])
+        self.assertGreater(cut[False], cut[True])
 
 
 if __name__ == "__main__":

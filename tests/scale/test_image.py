@@ -129,11 +129,12 @@ class Pod(unittest.TestCase):
         command = re.findall(r'"([^"]*)"', re.search(r"command: (\[.*\])", text).group(1))
         arguments = re.findall(r'"([^"]*)"', re.search(r"args: (\[.*\])", text).group(1))
         arguments = [argument.replace("--duration=30s", "--duration=1s").replace("$(ECHOD_HOST)", "127.0.0.1")
+                     .replace("$(JOB_COMPLETION_INDEX)", "3")
                      for argument in arguments]
         with harness.Daemon(f"--port={PORT}"):
             done = podman("run", "--rm", "--network=host", "--read-only", "--entrypoint", command[0], name(),
                           *arguments)
-        self.assertTrue(json.loads(done.stdout))
+        self.assertEqual(json.loads(done.stdout)["label"], "3")
 
 
 if __name__ == "__main__":
