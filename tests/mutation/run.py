@@ -40,6 +40,7 @@ TESTS = {
     "delivery.c": ["delivery"],
     "connection.c": ["connection", "connection_end", "connection_exit", "connection_lingers", "connection_new",
                      "reload"],
+    "connection_begin.c": ["connection_begin", "reload"],
     "sweep.c": ["sweep", "sweep_room", "connection_lingers"],
     "acceptor.c": ["acceptor", "acceptor_gate", "reload"],
     "udp_filter.c": ["udp_filter"],

@@ -45,8 +45,9 @@ static const struct handover_connection connections[] = {
                 .waiting_since = 0x81828384},
         {.peer_fd = 11, .flags = HANDOVER_FINISHED},
         {.peer_fd = 12, .flags = HANDOVER_FINISHED | HANDOVER_BLOCKED},
+        {.peer_fd = 13, .flags = HANDOVER_AWAITS_HEADER},
 };
-static const char *const held[] = {"bytes in a ring", "", "ends"}; /* by these connections */
+static const char *const held[] = {"bytes in a ring", "", "ends", ""}; /* by these connections */
 static const struct handover_tokens tokens = {.key = {1, 2, 3, [15] = 16}, .first = 512};
 static const uint64_t slots[] = {0, 1, UINT64_MAX};
 
