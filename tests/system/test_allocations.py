@@ -3,28 +3,37 @@
 import mmap
 import os
 import signal
+import socket
 import tempfile
 import unittest
 
 import harness
-from peers import ask, connect, datagram_peer, echo
+from peers import ask, connect, datagram_peer, echo, receive_all
 
+CONNECTIONS = 100
 ECHOES = 200000
 SHIM = os.environ.get("ALLOC_COUNT_SHIM", "")
 
 
 class Allocations(unittest.TestCase):
     def test_none_in_200000_echoes(self):
-        with tempfile.NamedTemporaryFile() as file:
+        with tempfile.NamedTemporaryFile() as file, tempfile.TemporaryDirectory() as folder:
             file.write(bytes(8))
             file.flush()
+            path = os.path.join(folder, "stats")
+            options = (f"--max-connections={CONNECTIONS}", f"--stats-socket={path}")
             environment = {"LD_PRELOAD": SHIM, "ALLOC_COUNT": file.name}
-            with mmap.mmap(file.fileno(), 8) as shared, harness.Daemon(env=environment) as daemon:
+            with mmap.mmap(file.fileno(), 8) as shared, harness.Daemon(*options, env=environment) as daemon:
 
                 def counted():
                     return int.from_bytes(shared[:8], "little")
 
-                tcp, udp = [connect(daemon.tcp) for _ in range(100)], datagram_peer(daemon.udp)
+                def read_stats():
+                    with socket.socket(socket.AF_UNIX) as reader:
+                        reader.connect(path)
+                        self.assertIn(b"\nechod_connections %d\n" % CONNECTIONS, receive_all(reader))
+
+                tcp, udp = [connect(daemon.tcp) for _ in range(CONNECTIONS)], datagram_peer(daemon.udp)
 
                 def rounds(number, one_turn=False):
                     for _ in range(number):
@@ -42,8 +51,11 @@ class Allocations(unittest.TestCase):
                 # Warm: libev's tables of events grow with the turn that has the most of them.
                 rounds(100)
                 rounds(5, one_turn=True)
+                read_stats()
                 before = counted()
-                rounds(ECHOES // 100)
+                rounds(ECHOES // CONNECTIONS)
+                for _ in range(20):  # although the limit is reached
+                    read_stats()
                 self.assertEqual(counted() - before, 0)
                 # and new connections use what is there, too
                 for peer in tcp:
