@@ -267,20 +267,33 @@ what_is_spent_is_saved(void **state)
 	source_tokens_free(tokens);
 }
 
-/* How many bytes the state takes. */
-static off_t
-saved_bytes(const struct source_tokens *tokens, uint64_t now_ns)
+static void
+save(const struct source_tokens *tokens, uint64_t now_ns, struct handover *handover)
 {
 	static struct handover_writer writer;
 	int state_fd = memfd_create("state", MFD_CLOEXEC);
-	off_t size;
+	char problem[128];
 
 	handover_begin(&writer, state_fd);
 	source_tokens_save(tokens, &writer, now_ns);
 	assert_int_equal(handover_end(&writer), 0);
-	size = lseek(state_fd, 0, SEEK_END);
+	assert_int_equal(handover_open(handover, state_fd, problem, sizeof(problem)), 0);
 	close(state_fd);
-	return size;
+}
+
+/* How many records of slots are saved. */
+static size_t
+saved_records(const struct source_tokens *tokens, uint64_t now_ns)
+{
+	struct handover handover;
+	struct handover_record record;
+	size_t offset = 0, n = 0;
+
+	save(tokens, now_ns, &handover);
+	while (handover_next(&handover, &offset, &record))
+		n += record.kind == HANDOVER_TOKENS;
+	handover_free(&handover);
+	return n;
 }
 
 /* A reload waits for the write: what holds all its tokens is not written. */
@@ -288,12 +301,48 @@ static void
 only_what_is_spent_is_saved(void **state)
 {
 	struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
-	off_t empty = saved_bytes(tokens, start_ns);
+	uint64_t full_ns = start_ns + NS_PER_S / RATE;
 
 	(void)state;
+	assert_int_equal(saved_records(tokens, start_ns), 0);
 	assert_int_equal(spend(tokens, "2001:db8::1", one_byte, 1), 1);
-	assert_in_range(saved_bytes(tokens, start_ns), empty + 4096, empty + 4096 + 64);
-	assert_int_equal(saved_bytes(tokens, start_ns + NS_PER_S), empty);
+	assert_int_equal(saved_records(tokens, full_ns - 1), 1);
+	assert_int_equal(saved_records(tokens, full_ns), 0);
+	for (uint32_t i = 0; i < 4096; i++) { /* among them one on the first slot of a record */
+		struct in6_addr source = numbered(i);
+
+		assert_int_equal(source_tokens_take(tokens, &source, &one_byte, full_ns), 1);
+		assert_int_equal(saved_records(tokens, full_ns), 1);
+		full_ns += NS_PER_S / RATE;
+	}
+	source_tokens_free(tokens);
+}
+
+/* A page at once, each one once. */
+static void
+all_slots_are_saved(void **state)
+{
+	static uint64_t spent[1 << 16];
+	struct handover_record record = {.kind = HANDOVER_TOKENS,
+	        .tail = (const unsigned char *)spent,
+	        .tail_size = sizeof(spent)};
+	struct source_tokens *tokens = new_tokens(RATE, NULL, 0);
+	struct handover handover;
+	size_t offset = 0, slots = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(spent); i++)
+		spent[i] = start_ns + i + 1;
+	source_tokens_restore(tokens, &record, start_ns);
+	save(tokens, start_ns, &handover);
+	while (handover_next(&handover, &offset, &record)) {
+		assert_int_equal(record.tokens.first, slots);
+		assert_int_equal(record.tail_size, 4096);
+		assert_memory_equal(record.tail, &spent[slots], 4096);
+		slots += 512;
+	}
+	assert_int_equal(slots, ARRAY_SIZE(spent));
+	handover_free(&handover);
 	source_tokens_free(tokens);
 }
 
@@ -309,6 +358,7 @@ main(void)
 	        cmocka_unit_test(no_rate_is_no_limit),
 	        cmocka_unit_test(what_is_spent_is_saved),
 	        cmocka_unit_test(only_what_is_spent_is_saved),
+	        cmocka_unit_test(all_slots_are_saved),
 	        cmocka_unit_test(a_flood_of_sources_evicts_no_source),
 	        cmocka_unit_test(a_peer_cannot_know_which_source_it_starves),
 	};
