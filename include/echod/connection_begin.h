@@ -16,8 +16,7 @@
  */
 int connection_open(struct connections *connections, int peer_fd, const struct address *peer);
 
-/* Whether the connection is a proxy's whose header has not come yet; and makes it one: for a
- * reload.
+/* Whether the connection is a proxy's whose header has not come yet; and makes it one (a reload).
  */
 bool connection_awaits_header(const struct connection *connection);
 void connection_await_header(struct connection *connection);

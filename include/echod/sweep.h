@@ -3,13 +3,12 @@
  * taken, the longest-idle connection.
  *
  * Instead of a timer for each connection, a tenth of the connections is examined ten times per
- * second, and a peer's acknowledgements are asked for then. --idle-timeout so comes at most 1.4 s
- * late,
- * --stall-timeout 2.4 s, the end of 3 s without a PROXY header 1.4 s, all later when the loop is
- * starved and never early: time in which the process was stopped does not count. Connections that
- * linger are examined at each tick. At the same ticks, the memory of rings that were not lent for 5
- * s is given back to the system. The sweep sleeps while no connection is open and no memory is left
- * to give back.
+ * second, and a peer's acknowledgements are asked for then. So --idle-timeout comes at most 1.4 s
+ * late, --stall-timeout 2.4 s, and the end of 3 s without a PROXY header 1.4 s. All come later when
+ * the loop is starved, and never early: time in which the process was stopped does not count.
+ * Connections that linger are examined at each tick. At the same ticks, the memory of rings that
+ * were not lent for 5 s is given back to the system. The sweep sleeps while no connection is open
+ * and no memory is left to give back.
  */
 #ifndef ECHOD_SWEEP_H
 #define ECHOD_SWEEP_H

@@ -15,7 +15,8 @@
  *	peers.c          the peers, and how they behave
  *	oracle.c         what is promised: which connections are accepted, why one ends
  *	stops.c          what is promised: the end
- *	counters.c       what is promised: the counters
+ *	counters.c exit_lines.c   what is promised: the counters, the log
+ *	headers.c sources.c   the PROXY headers of proxies; where peers come from
  *	stream.c         a TCP connection as Linux lets the daemon see it; are the bytes right?
  *	waiting.c        listeners and their backlogs
  *	datagrams.c parcel.c   the UDP socket and its peers; are the replies right?

@@ -2,16 +2,17 @@
 
 #include "clock.h"
 #include "counters.h"
+#include "exit_lines.h"
 #include "headers.h"
 #include "notify.h"
 #include "peers.h" /* PEERS_MOST */
+#include "sources.h"
 #include "stops.h"
 #include "trace.h"
 
 #include "echod/connection.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define PAUSE           (100 * MS)
@@ -33,10 +34,6 @@ static struct {
 	uint64_t tokens_ns;
 	bool progress;
 	uint32_t iterations_without_progress;
-	enum close_reason logged; /* the reason in an EXIT line, whose connection is closed next */
-	bool has_logged;
-	char from[ADDRESS_TEXT_SIZE];
-	unsigned long long rx, tx;
 } state;
 
 void
@@ -48,6 +45,7 @@ oracle_begin(const struct options *options, uint32_t limit)
 	state.tokens = (double)options->accept_rate;
 	state.tokens_ns = state.active_ns = clock_now();
 	counters_begin();
+	exit_lines_begin();
 }
 
 uint32_t
@@ -68,19 +66,6 @@ oracle_stats_seen(void)
 	return counters_seen();
 }
 
-static bool
-same_source(const struct stream *a, const struct stream *b)
-{
-	struct in_addr a4, b4;
-	bool is_a4 = address_as_ipv4(&a->from, &a4);
-
-	if (is_a4 != address_as_ipv4(&b->from, &b4))
-		return false;
-	if (is_a4)
-		return a4.s_addr == b4.s_addr;
-	return memcmp(&a->from.in6.sin6_addr, &b->from.in6.sin6_addr, 8) == 0;
-}
-
 /* Whether the source of a newcomer has its share already. */
 static bool
 has_its_share(const struct stream *newcomer)
@@ -91,7 +76,7 @@ has_its_share(const struct stream *newcomer)
 		return false;
 	for (uint32_t i = 0; i < state.n_open; i++)
 		open += state.open[i] != newcomer && !stream_awaits_header(state.open[i]) &&
-		        same_source(state.open[i], newcomer);
+		        sources_same(&state.open[i]->from, &newcomer->from);
 	return open >= state.options->max_connections_per_source;
 }
 
@@ -237,21 +222,6 @@ reasons_for(const struct stream *s)
 	return reasons;
 }
 
-static unsigned
-check_exit_line(const struct stream *s)
-{
-	char text[ADDRESS_TEXT_SIZE];
-
-	expect(state.has_logged, "descriptor %d is closed without an EXIT line", s->peer_fd);
-	state.has_logged = false;
-	expect(strcmp(state.from, address_format(&s->from, text, sizeof(text))) == 0,
-	        "the EXIT line is of %s, the connection closed is %s", state.from, text);
-	expect(state.rx == s->read && state.tx == s->sent,
-	        "the EXIT line says rx=%llu tx=%llu, not %llu and %llu", state.rx, state.tx,
-	        (unsigned long long)s->read, (unsigned long long)s->sent);
-	return 1u << state.logged;
-}
-
 /* The one idle longest is evicted: none was idle clearly longer, by the time that the daemon was
  * let run. */
 static void
@@ -279,7 +249,7 @@ oracle_on_close(struct stream *s)
 	}
 	reasons = reasons_for(s);
 	if (state.options->log_connections)
-		reasons &= check_exit_line(s);
+		reasons &= exit_lines_check(s);
 	expect(reasons, "descriptor %d is closed for no reason: quiet for %llu ms%s, error %d",
 	        s->peer_fd, (unsigned long long)((clock_now() - s->moved_ns) / MS),
 	        s->blocked ? " and blocked" : "", s->told);
@@ -300,40 +270,13 @@ oracle_on_close(struct stream *s)
 	notify_on_change();
 }
 
-static bool
-reason_named(const char *name, enum close_reason *reason)
-{
-	static const char *const names[] = {
-#define WORD(reason, word, ...) [reason] = #word,
-	        CLOSE_REASONS(WORD, )
-#undef WORD
-	};
-
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(name, names[i]) == 0) {
-			*reason = (enum close_reason)i;
-			return true;
-		}
-	return false;
-}
-
 void
 oracle_on_log(const char *line)
 {
-	char reason[16];
-
 	if (strncmp(line, "STATS: ", 7) == 0)
 		counters_check(line + 7);
-	if (strncmp(line, "EXIT: ", 6) != 0)
-		return;
-	expect(!state.has_logged, "two EXIT lines and one close");
-	expect(sscanf(line,
-	               "EXIT: proto=tcp from=%127s to=[::]:50007 duration_s=%*u.%*u rx_bytes=%llu "
-	               "tx_bytes=%llu reason=%15s",
-	               state.from, &state.rx, &state.tx, reason) == 4 &&
-	                reason_named(reason, &state.logged),
-	        "an EXIT line of another form: %s", line);
-	state.has_logged = true;
+	else if (strncmp(line, "EXIT: ", 6) == 0)
+		exit_lines_read(line);
 }
 
 void
@@ -409,7 +352,7 @@ oracle_on_iteration(bool calm)
 	state.progress = false;
 	expect(state.iterations_without_progress < SPIN_ITERATIONS,
 	        "%d iterations without any progress", SPIN_ITERATIONS);
-	expect(!state.has_logged, "an EXIT line without a close");
+	exit_lines_expect_none();
 	expect(state.n_open <= state.limit, "%u connections are open, more than the limit of %u",
 	        state.n_open, state.limit);
 	if (state.n_open <= 64 || clock_iteration() % 64 == 0)

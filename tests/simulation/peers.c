@@ -4,6 +4,7 @@
 #include "headers.h"
 #include "random.h"
 #include "scenario.h"
+#include "sources.h"
 #include "trace.h"
 #include "waiting.h"
 
@@ -71,7 +72,7 @@ stream_on_moved(struct stream *stream)
 }
 
 static void
-come_anew(uint32_t peers, uint32_t connections)
+start_with(uint32_t peers, uint32_t connections)
 {
 	state.n = peers;
 	state.connections = connections;
@@ -86,39 +87,13 @@ peers_begin(uint32_t peers, uint32_t connections)
 {
 	state.made = state.filling = 0;
 	state.settled = false;
-	come_anew(peers, connections);
+	start_with(peers, connections);
 }
 
 uint32_t
 peers_count(void)
 {
 	return state.n;
-}
-
-/* Every connection comes from a port of its own; there are few hosts, so that sources have many
- * connections each. */
-static struct address
-address_of(uint32_t number, int family)
-{
-	struct address from = {.length = sizeof(from.in4), .in4 = {.sin_family = AF_INET}};
-	uint64_t host = random_below(4);
-
-	if (family == AF_INET) {
-		from.in4.sin_addr.s_addr = htonl(0xc0a80102 + (uint32_t)host);
-	} else {
-		from = (struct address){
-		        .length = sizeof(from.in6), .in6 = {.sin6_family = AF_INET6}};
-		if (host < 2) /* v4-mapped */
-			from.in6.sin6_addr = (struct in6_addr){
-			        .s6_addr = {
-			                [10] = 0xff, [11] = 0xff, [12] = 10, [15] = (uint8_t)host}};
-		else /* one /64 each, the host part differs */
-			from.in6.sin6_addr = (struct in6_addr){
-			        .s6_addr = {0x20, 1, 0xd,
-			                0xb8, [7] = (uint8_t)host, [15] = (uint8_t)number}};
-	}
-	address_set_port(&from, (uint16_t)(1024 + number % 60000));
-	return from;
 }
 
 static void
@@ -134,7 +109,7 @@ connect_to(struct peer *peer, struct waiting *waiting)
 	        .late = random_one_in(2),
 	        .stream = {.number = number,
 	                .peer_fd = -1,
-	                .from = address_of(number, waiting->family),
+	                .from = sources_address(number, waiting->family),
 	                .header = peer->header,
 	                .receive_room = random_scale(1, 65536),
 	                .send_room = random_scale(1, 65536),
@@ -350,7 +325,7 @@ void
 peers_fill(uint32_t connections)
 {
 	state.filling = connections;
-	come_anew(connections, connections);
+	start_with(connections, connections);
 }
 
 bool

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import unittest
 
 import harness
 
@@ -197,6 +198,15 @@ class Container:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def installed():
+    """A container of the module's own with the packages installed; the tests are on its network from now on."""
+    machine = Container()
+    unittest.addModuleCleanup(machine.stop)
+    machine.run("/packaging/install", *machine.packages)
+    machine.enter_network()
+    return machine
 
 
 if __name__ == "__main__":

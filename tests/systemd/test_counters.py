@@ -7,7 +7,7 @@ import signal
 import unittest
 
 import harness
-from container import Container
+from container import installed
 from test_service import HOSTS, one_echo
 
 ECHO = ("echod.socket", "echod-udp.socket")
@@ -19,10 +19,7 @@ machine = None
 
 def setUpModule():
     global machine
-    machine = Container()
-    unittest.addModuleCleanup(machine.stop)
-    machine.run("/packaging/install", *machine.packages)
-    machine.enter_network()
+    machine = installed()
 
 
 def counters():

@@ -8,7 +8,7 @@ import socket
 import unittest
 
 import harness
-from container import Container
+from container import installed
 from test_service import PORT, Load, one_echo, peer
 
 FLOWS = 3000
@@ -21,10 +21,7 @@ machine = None
 def setUpModule():
     global machine
     harness.require(len(os.sched_getaffinity(0)) > 1, "one core only")
-    machine = Container()
-    unittest.addModuleCleanup(machine.stop)
-    machine.run("/packaging/install", *machine.packages)
-    machine.enter_network()
+    machine = installed()
 
 
 def enabled():

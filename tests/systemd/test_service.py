@@ -9,7 +9,7 @@ import time
 import unittest
 
 import harness
-from container import Container, output
+from container import installed, output
 
 PORT = 50007
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -23,10 +23,7 @@ machine = None
 
 def setUpModule():
     global machine
-    machine = Container()
-    unittest.addModuleCleanup(machine.stop)
-    machine.run("/packaging/install", *machine.packages)
-    machine.enter_network()
+    machine = installed()
 
 
 def peer(kind=socket.SOCK_STREAM, family=socket.AF_INET, port=PORT):

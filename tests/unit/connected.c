@@ -11,30 +11,34 @@ int closed;
 const struct address peer = {.length = sizeof(struct sockaddr_in),
         .in4 = {.sin_family = AF_INET, .sin_addr = {.s_addr = 0x0100007f}}};
 
-void
-connected_on_closed(void *owner)
+static void
+on_closed(void *owner)
 {
 	assert_ptr_equal(owner, &closed);
 	closed++;
 }
 
 void
-connected_begin(uint32_t rings, uint64_t source_limit)
+connected_begin_as(struct connections_config config)
 {
-	const struct connections_config config = {.loop = loop,
-	        .limit = LIMIT,
-	        .ring_size = RING,
-	        .ring_memory = (size_t)rings * RING,
-	        .source_limit = source_limit,
-	        .stats = &stats,
-	        .on_closed = connected_on_closed,
-	        .owner = &closed};
-
+	config.loop = loop;
+	config.limit = LIMIT;
+	config.ring_size = RING;
+	config.stats = &stats;
+	config.on_closed = on_closed;
+	config.owner = &closed;
 	kernel_reset();
 	closed = 0;
 	stats = (struct stats){0};
 	connections = connections_new(&config);
 	assert_non_null(connections);
+}
+
+void
+connected_begin(uint32_t rings, uint64_t source_limit)
+{
+	connected_begin_as((struct connections_config){
+	        .ring_memory = (size_t)rings * RING, .source_limit = source_limit});
 }
 
 struct connection *

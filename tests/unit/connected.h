@@ -23,8 +23,8 @@ extern const struct address peer;
 int connected_loop_up(void **state);
 int connected_loop_down(void **state);
 
-/* Counts; owner has to be &closed. */
-void connected_on_closed(void *owner);
+/* Connections as the config says; what is the same in all tests need not stand in it. */
+void connected_begin_as(struct connections_config config);
 
 /* Connections with so many rings, each source with so many of them (0: any number). */
 void connected_begin(uint32_t rings, uint64_t source_limit);

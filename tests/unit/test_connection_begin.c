@@ -13,25 +13,13 @@ static struct prefix proxies[2];
 static void
 begin_with(size_t n_proxies, bool unix_proxies, uint64_t source_limit)
 {
-	struct connections_config config = {.loop = loop,
-	        .limit = LIMIT,
-	        .ring_size = RING,
-	        .ring_memory = RING,
+	assert_int_equal(prefix_parse("127.0.0.0/8", &proxies[0]), 0);
+	assert_int_equal(prefix_parse("::1", &proxies[1]), 0);
+	connected_begin_as((struct connections_config){.ring_memory = RING,
 	        .source_limit = source_limit,
 	        .proxies = proxies,
 	        .n_proxies = n_proxies,
-	        .unix_proxies = unix_proxies,
-	        .stats = &stats,
-	        .on_closed = connected_on_closed,
-	        .owner = &closed};
-
-	kernel_reset();
-	closed = 0;
-	stats = (struct stats){0};
-	assert_int_equal(prefix_parse("127.0.0.0/8", &proxies[0]), 0);
-	assert_int_equal(prefix_parse("::1", &proxies[1]), 0);
-	connections = connections_new(&config);
-	assert_non_null(connections);
+	        .unix_proxies = unix_proxies});
 }
 
 /* A client may have one connection. */

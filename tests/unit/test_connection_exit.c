@@ -11,22 +11,12 @@
 static const char *
 line_of(const struct address *from, uint64_t duration_ms, size_t sent, size_t echoed)
 {
-	const struct connections_config config = {.loop = loop,
-	        .limit = LIMIT,
-	        .ring_size = RING,
-	        .ring_memory = RING,
-	        .log_exits = true,
-	        .stats = &stats,
-	        .on_closed = connected_on_closed,
-	        .owner = &closed};
 	int file = capture_file();
 	struct connection *c;
 	int own_fd = from->any.sa_family == AF_UNIX ? eventfd(0, EFD_NONBLOCK)
 	                                            : socket(AF_INET, SOCK_STREAM, 0);
 
-	kernel_reset();
-	connections = connections_new(&config);
-	assert_non_null(connections);
+	connected_begin_as((struct connections_config){.ring_memory = RING, .log_exits = true});
 	assert_int_equal(connection_open(connections, own_fd, from), 0);
 	c = connections_at(connections, 0);
 	kernel.window = echoed;
