@@ -84,7 +84,12 @@ class Ends(Case):
                     self.assertRegex(done[2], "open files|files may be open|Too many")
             for file in files:
                 os.close(file)
-        self.assertEqual(done[0], 0, done)
+            self.assertEqual(done[0], 0, done)
+            done = run("-J", "-p", peer.port, "-r", 100, "-n", 5, "127.0.0.1",
+                       env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"),
+                       wrapper=("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=timerfd_create:error=EMFILE"))
+            result = json.loads(done[1])
+            self.assertEqual((done[0], result["error"], result["counts"]["sent"]), (2, "Too many open files", 0))
 
     def test_a_server_that_is_gone(self):
         with subprocess.Popen(["sleep", "1h"]) as server:
