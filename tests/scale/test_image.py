@@ -1,5 +1,6 @@
 # ctest: seconds=600 root
-"""packaging/container/build and packaging/kubernetes: the image is what it says, and its pod answers (podman)."""
+"""packaging/container/build and packaging/kubernetes: the images are what they say, and their pod answers (podman)."""
+import contextlib
 import glob
 import json
 import os
@@ -9,11 +10,14 @@ import subprocess
 import tarfile
 import tempfile
 import unittest
+import urllib.request
 
 import harness
 
 SOURCES = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
-MOST_BYTES = 8_000_000
+# name: (most bytes, ports, program)
+IMAGES = {"echod": (8_000_000, {"50007/tcp", "50007/udp"}, "usr/sbin/echod"),
+          "echod-exporter": (14_000_000, {"9862/tcp"}, "usr/bin/echod-exporter")}
 PORT = 50007
 CONTAINERS_CONF = """
 [engine]
@@ -26,18 +30,22 @@ log_driver = "k8s-file"
 """
 
 scratch = None
-archive = None
+first = {}  # of each image its archive's path and bytes
+version = None
 
 
 def build():
     subprocess.run([os.path.join(SOURCES, "packaging/container/build")], check=True, stdout=subprocess.DEVNULL)
-    (path,) = glob.glob(os.path.join(SOURCES, "build/container/echod-*.tar"))
-    with open(path, "rb") as file:
-        return path, file.read()
+    built = {}
+    for image in IMAGES:
+        (path,) = glob.glob(os.path.join(SOURCES, f"build/container/{image}-[0-9]*.tar"))
+        with open(path, "rb") as file:
+            built[image] = path, file.read()
+    return built
 
 
-def name():
-    return "localhost/echod:" + re.search(r"echod-(.*)\.tar$", archive).group(1)
+def name(image="echod"):
+    return f"localhost/{image}:{version}"
 
 
 def podman(*arguments, check=True):
@@ -51,7 +59,7 @@ def podman(*arguments, check=True):
 
 
 def setUpModule():
-    global scratch, archive
+    global scratch, first, version
     harness.require(os.geteuid() == 0, "containers need root")
     for program in ("buildah", "podman", "runc", "catatonit"):
         harness.require(shutil.which(program), program + " is not installed")
@@ -61,38 +69,45 @@ def setUpModule():
     scratch = folder.name
     with open(scratch + "/containers.conf", "w", encoding="ascii") as file:
         file.write(CONTAINERS_CONF)
-    archive = build()[0]
-    podman("load", "--input", archive)
+    first = build()
+    version = re.search(r"echod-(.*)\.tar$", first["echod"][0]).group(1)
+    for path, _ in first.values():
+        podman("load", "--input", path)
 
 
 class Image(unittest.TestCase):
-    def test_it_is_small_and_the_same_again(self):
-        first = build()[1]
-        self.assertLessEqual(len(first), MOST_BYTES)
-        self.assertEqual(build()[1], first)
+    def test_they_are_small_and_the_same_again(self):
+        for image, (_, data) in build().items():
+            print(image, len(data), "bytes")
+            self.assertLessEqual(len(data), IMAGES[image][0])
+            self.assertTrue(data == first[image][1], image + " is not the same again")
 
-    def test_it_holds_programs_and_libraries_and_nothing_else(self):
-        with tempfile.TemporaryDirectory() as place:
-            with tarfile.open(archive) as tar:
-                tar.extractall(place)
-            layers = [path for path in glob.glob(place + "/blobs/sha256/*") if tarfile.is_tarfile(path)]
-            self.assertEqual(len(layers), 1)
-            with tarfile.open(layers[0]) as tar:
-                files = [member.name.strip("/") for member in tar if not member.isdir()]
-        self.assertIn("usr/sbin/echod", files)
-        others = [file for file in files
-                  if not re.search(r"^usr/s?bin/echod[a-z-]*$|^lib(64)?/.*\.so(\.\d+)*$|^usr/lib/echod/echod$", file)]
-        self.assertEqual(others, [])
+    def test_they_hold_programs_and_libraries_and_nothing_else(self):
+        for image, (path, _) in first.items():
+            with tempfile.TemporaryDirectory() as place:
+                with tarfile.open(path) as tar:
+                    tar.extractall(place)
+                layers = [blob for blob in glob.glob(place + "/blobs/sha256/*") if tarfile.is_tarfile(blob)]
+                self.assertEqual(len(layers), 1)
+                with tarfile.open(layers[0]) as tar:
+                    files = {member.name.strip("/") for member in tar if not member.isdir()}
+            programs = {file for file in files if re.search(r"^usr/s?bin/echod[a-z-]*$|^usr/lib/echod/echod$", file)}
+            self.assertIn(IMAGES[image][2], programs)
+            self.assertEqual("usr/bin/echod-exporter" in programs, image == "echod-exporter")
+            self.assertEqual([file for file in files - programs if not re.search(r"^lib(64)?/.*\.so(\.\d+)*$", file)], [])
 
-    def test_what_it_says_of_itself(self):
-        (image,) = json.loads(podman("image", "inspect", name()).stdout)
-        self.assertEqual(image["User"], "65532:65532")
-        self.assertEqual(set(image["Config"]["ExposedPorts"]), {f"{PORT}/tcp", f"{PORT}/udp"})
-        self.assertEqual(image["Labels"]["org.opencontainers.image.version"], name().split(":")[1])
+    def test_what_they_say_of_themselves(self):
+        for image, (_, ports, _) in IMAGES.items():
+            (said,) = json.loads(podman("image", "inspect", name(image)).stdout)
+            self.assertEqual(said["User"], "65532:65532")
+            self.assertEqual(set(said["Config"]["ExposedPorts"]), ports)
+            self.assertEqual(said["Labels"]["org.opencontainers.image.title"], image)
+            self.assertEqual(said["Labels"]["org.opencontainers.image.version"], version)
 
     def test_there_is_no_shell(self):
-        done = podman("run", "--rm", "--network=none", "--entrypoint=/bin/sh", name(), "-c", "true", check=False)
-        self.assertEqual(done.returncode, 127, done.stderr)
+        for image in IMAGES:
+            done = podman("run", "--rm", "--network=none", "--entrypoint=/bin/sh", name(image), "-c", "true", check=False)
+            self.assertEqual(done.returncode, 127, done.stderr)
 
 
 class Pod(unittest.TestCase):
@@ -112,6 +127,26 @@ class Pod(unittest.TestCase):
         for extra in ([], ["--udp"]):
             subprocess.run([os.environ["ECHOD_CLIENT"], *extra, "--message=from outside", "127.0.0.1"], check=True,
                            stdout=subprocess.DEVNULL)
+        self.scrape(dict(re.findall(r'prometheus\.io/(\w+): "?([^"\s]+)', text)))
+        for each in (container, container + "-exporter"):
+            self.caged(each)
+            podman("stop", each)
+            self.assertEqual(json.loads(podman("inspect", each).stdout)[0]["State"]["ExitCode"], 0)
+
+    def scrape(self, annotations):
+        """What Prometheus does by the annotations: the counters are those of the daemon in the pod."""
+        self.assertEqual(annotations["scrape"], "true")
+        url = "http://127.0.0.1:{port}{path}".format(**annotations)
+
+        def page():
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=harness.DEADLINE) as answer:
+                return answer.read().decode()
+
+        counters = harness.wait_until(page, "the exporter's page")
+        self.assertIn('echod_up{instance_name="echod"} 1\n', counters)
+        self.assertIn('echod_datagrams_answered_total{instance_name="echod"} 1\n', counters)
+
+    def caged(self, container):
         (state,) = json.loads(podman("inspect", container).stdout)
         self.assertTrue(state["HostConfig"]["ReadonlyRootfs"])
         self.assertEqual(state["EffectiveCaps"] or [], [])
@@ -119,8 +154,6 @@ class Pod(unittest.TestCase):
             status = dict(line.split(":\t", 1) for line in file if ":\t" in line)
         self.assertEqual((status["Uid"].split(), status["CapEff"].strip()), (["65532"] * 4, "0" * 16))
         self.assertEqual(status["Seccomp"].strip(), "2")
-        podman("stop", container)
-        self.assertEqual(json.loads(podman("inspect", container).stdout)[0]["State"]["ExitCode"], 0)
 
     def test_the_bench_job_runs_the_program_as_it_is(self):
         """podman plays no Jobs: the container of its pod is run with the Job's command line."""
