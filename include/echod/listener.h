@@ -11,8 +11,13 @@
 
 #include <stdbool.h>
 
-/* Bytes that the buffers of datagram sockets are to have, if the system permits. */
-#define LISTENER_DATAGRAM_BUFFER (4 * 1024 * 1024)
+/*
+ * Bytes that the buffers of datagram sockets are to have, if the system permits. Replies to
+ * neighbours that do not exist wait in the send buffer; the kernel doubles it, and then it has room
+ * for all that an IPv4 /24 can have waiting (net.ipv4.neigh.default.unres_qlen_bytes).
+ */
+#define LISTENER_RECEIVE_BUFFER (4 * 1024 * 1024)
+#define LISTENER_SEND_BUFFER    (32 * 1024 * 1024)
 
 struct listener {
 	int listen_fd; /* owned; -1 once closed */

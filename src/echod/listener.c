@@ -56,18 +56,18 @@ get_option(int fd, int name, int *value)
 
 /* As large as wanted, or as the system permits; never smaller than it was handed over. */
 static void
-enlarge_buffer(int fd, int name, int force_name, int lock)
+enlarge_buffer(int fd, int name, int force_name, int lock, int wanted)
 {
 	int size = 0, locks = 0;
 
 	get_option(fd, name, &size);
-	if (size >= 2 * LISTENER_DATAGRAM_BUFFER) /* socket(7): twice what was set */
+	if (size >= 2 * wanted) /* socket(7): twice what was set */
 		return;
-	if (set_option(fd, SOL_SOCKET, force_name, LISTENER_DATAGRAM_BUFFER) == 0)
+	if (set_option(fd, SOL_SOCKET, force_name, wanted) == 0)
 		return;
 	get_option(fd, SO_BUF_LOCK, &locks);
 	if (!(locks & lock))
-		set_option(fd, SOL_SOCKET, name, LISTENER_DATAGRAM_BUFFER);
+		set_option(fd, SOL_SOCKET, name, wanted);
 }
 
 /* The kernel tells the address that a datagram hit. Returns 0, or -EDESTADDRREQ if it does not. */
@@ -85,8 +85,8 @@ learn_destinations(int fd, int family)
 static int
 tune_datagram(int fd, int family, const struct options *options)
 {
-	enlarge_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, SOCK_RCVBUF_LOCK);
-	enlarge_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_SNDBUF_LOCK);
+	enlarge_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, SOCK_RCVBUF_LOCK, LISTENER_RECEIVE_BUFFER);
+	enlarge_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_SNDBUF_LOCK, LISTENER_SEND_BUFFER);
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
 	set_option(fd, IPPROTO_IP, IP_RECVTOS, options->dscp);

@@ -257,13 +257,13 @@ warn_of_small_buffer(const struct listener *listener)
 	socklen_t length = sizeof(bytes);
 
 	if (getsockopt(listener->listen_fd, SOL_SOCKET, SO_RCVBUF, &bytes, &length) < 0 ||
-	        bytes >= 2 * LISTENER_DATAGRAM_BUFFER) /* socket(7): twice what was set */
+	        bytes >= 2 * LISTENER_RECEIVE_BUFFER) /* socket(7): twice what was set */
 		return;
 	log_line(LOG_WARNING,
 	        "BUFFER: proto=%s address=%s bytes=%d wanted_bytes=%d burst_datagrams=%d "
 	        "hint=\"ReceiveBuffer= in systemd.socket(5), or the sysctl net.core.rmem_max\"",
 	        address_protocol(&listener->address, listener->type),
-	        log_address(&listener->address, text), bytes / 2, LISTENER_DATAGRAM_BUFFER,
+	        log_address(&listener->address, text), bytes / 2, LISTENER_RECEIVE_BUFFER,
 	        bytes / SMALL_DATAGRAM_CHARGE);
 }
 

@@ -338,8 +338,8 @@ class Service(unittest.TestCase):
         one_echo()
         listening = output("ss", "-Hlnt", f"sport = :{PORT}").split()
         self.assertEqual(listening[2:4], ["4096", f"*:{PORT}"])  # the backlog; both families
-        # 8M, which the kernel doubles
-        self.assertRegex(output("ss", "-Hlnum", f"sport = :{PORT}"), r"skmem:\(r\d+,rb16777216,t\d+,tb16777216,")
+        # 8M and 32M, which the kernel doubles
+        self.assertRegex(output("ss", "-Hlnum", f"sport = :{PORT}"), r"skmem:\(r\d+,rb16777216,t\d+,tb67108864,")
 
     def test_who_may_come_is_said_in_the_socket_unit(self):
         one_echo()

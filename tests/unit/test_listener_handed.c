@@ -324,9 +324,9 @@ buffers_are_only_enlarged(void **state)
 			assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_SNDBUF), before);
 		} else if (!unprivileged && geteuid() == 0) {
 			assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_RCVBUF),
-			        2 * LISTENER_DATAGRAM_BUFFER);
+			        2 * LISTENER_RECEIVE_BUFFER);
 			assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_SNDBUF),
-			        2 * LISTENER_DATAGRAM_BUFFER);
+			        2 * LISTENER_SEND_BUFFER);
 		} else {
 			assert_true(sockets_option(fd, SOL_SOCKET, SO_RCVBUF) >= before);
 		}

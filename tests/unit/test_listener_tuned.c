@@ -114,10 +114,10 @@ datagram_buffers_are_large(void **state)
 	(void)state;
 	assert_int_equal(LISTEN(&l, "--tcp=off", "--listen=127.0.0.1:0"), 0);
 	fd = l.listeners.all[0].listen_fd;
-	if (geteuid() == 0 || receive >= LISTENER_DATAGRAM_BUFFER)
-		receive = LISTENER_DATAGRAM_BUFFER;
-	if (geteuid() == 0 || send >= LISTENER_DATAGRAM_BUFFER)
-		send = LISTENER_DATAGRAM_BUFFER;
+	if (geteuid() == 0 || receive >= LISTENER_RECEIVE_BUFFER)
+		receive = LISTENER_RECEIVE_BUFFER;
+	if (geteuid() == 0 || send >= LISTENER_SEND_BUFFER)
+		send = LISTENER_SEND_BUFFER;
 	assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_RCVBUF), 2 * receive);
 	assert_int_equal(sockets_option(fd, SOL_SOCKET, SO_SNDBUF), 2 * send);
 	sockets_end(&l);
