@@ -151,14 +151,14 @@ print_notes(const struct result *r, FILE *file)
 	                                   : 0;
 
 	if (result_is_limited(r))
-		fputs("  note: limited by echod-bench itself, which had less than a tenth of its "
-		      "core to spare\n",
+		fputs("  note: limited by echod-bench itself, which had less than a tenth of its\n"
+		      "  core to spare\n",
 		        file);
 	if (strcmp(r->protocol, "udp") == 0 && r->lost > 0 &&
 	        rate * (double)reflection_price(r->size) > REFLECTION_RATE && is_far(r))
 		fprintf(file,
-		        "  note: echod answers a source at most %d datagrams (or %d bytes of each) "
-		        "per second unless its --udp-rate says otherwise\n",
+		        "  note: echod answers a source at most %d datagrams (or %d bytes of each)\n"
+		        "  per second unless its --udp-rate says otherwise\n",
 		        REFLECTION_RATE, REFLECTION_UNIT);
 }
 
