@@ -205,7 +205,12 @@ class Merge(Case):
     def test_losses_give_the_same_exit_status(self):
         with DatagramPeer(lambda number, datagram: [datagram] if number else []) as peer:
             run("-u", "-p", peer.port, "-n", 3, "-W", 1, "-o", self.path("lossy"), "127.0.0.1")
-        self.assertEqual(self.merge(1, self.path("lossy"))["counts"]["lost"], 1)
+        lossy = self.merge(1, self.path("lossy"))
+        self.assertEqual(lossy["counts"]["lost"], 1)
+        lossy["target"]["address"], lossy["options"]["rate"], lossy["cpu"]["tool_load"] = "192.0.2.1:7", 100000, 0.95
+        status, out, _ = run("merge", self.write("noted", json.dumps(lossy)))
+        self.assertEqual((status, out.count("  note: ")), (1, 2))
+        self.assertLessEqual(max(map(len, out.splitlines())), 80)
 
     def test_other_runs(self):
         with harness.Daemon() as daemon:
