@@ -1,3 +1,4 @@
+#include "echod/common/clock.h"
 #include "echod/limits.h"
 #include "echod/listeners.h"
 #include "echod/log.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 enum exit_code {
@@ -111,9 +113,12 @@ listen_and_serve(const struct options *options, struct handover *handover)
 	return code;
 }
 
+/* Below ExecReload=, the service manager waits until the daemon is ready again: sd_notify(3). */
 static enum exit_code
 signal_reload(pid_t pid)
 {
+	sd_notifyf(
+	        0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_now_ns() / 1000);
 	if (kill(pid, SIGHUP) == 0)
 		return EXIT_CLEAN;
 	log_line(LOG_ERR, "echod: process %d: %s", (int)pid, strerror(errno));

@@ -15,6 +15,8 @@ import threading
 import time
 import unittest
 
+import proc
+
 ECHOD = os.environ.get("ECHOD", "")
 RELEASE = os.environ.get("ECHOD_BUILD") == "release"
 COVERAGE = os.environ.get("ECHOD_BUILD") == "coverage"
@@ -184,8 +186,7 @@ class Daemon:
         def stands_still():
             with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
                 fields = dict(line.split(":", 1) for line in status)
-            pending = int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
-            return fields["State"].split()[0] in "Tt" and not pending & 1 << (signal.SIGSTOP - 1)
+            return fields["State"].split()[0] in "Tt" and not proc.is_pending(self.process.pid, signal.SIGSTOP)
 
         self.signal(signal.SIGSTOP)
         wait_until(stands_still, "the daemon to stand still")

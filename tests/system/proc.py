@@ -18,6 +18,13 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def is_pending(pid, number):
+    """Whether the signal has been sent, and not yet been taken."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        fields = dict(line.split(":", 1) for line in status)
+    return bool((int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)) & 1 << (number - 1))
+
+
 def _table(protocol):
     """Rows of /proc/net: (local port, state, bytes to send, bytes to read, inode)."""
     for name in (protocol, protocol + "6"):

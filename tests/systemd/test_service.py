@@ -9,6 +9,7 @@ import time
 import unittest
 
 import harness
+import proc
 from container import installed, output
 
 PORT = 50007
@@ -192,6 +193,19 @@ class Service(unittest.TestCase):
             echo(lasting, b"end")
             self.assertEqual(daemon.now(), daemon.pid)
         self.assertEqual((load.refused, load.cut), ([], []))
+        self.assertEqual(machine.active("echod.service"), "active")
+
+    def test_a_reload_is_over_when_the_daemon_is_ready_again(self):
+        one_echo()
+        daemon = Process()
+        os.kill(daemon.pid, signal.SIGSTOP)
+        with subprocess.Popen(machine.command("systemctl", "reload", "echod.service")) as reload:
+            harness.wait_until(lambda: proc.is_pending(daemon.pid, signal.SIGHUP) and
+                               machine.show("echod.service", "ControlPID") == "0", "all commands of the reload to end")
+            self.assertEqual(machine.active("echod.service"), "reloading")
+            self.assertIsNone(reload.poll())
+            os.kill(daemon.pid, signal.SIGCONT)
+            self.assertEqual(reload.wait(harness.DEADLINE), 0)
         self.assertEqual(machine.active("echod.service"), "active")
 
     def test_a_wrong_file_fails_the_reload_and_nothing_else(self):
