@@ -13,6 +13,7 @@
 #include "echod/stats.h"
 #include "echod/udp.h"
 
+#include <ev.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct reload {
 	struct stats *stats;  /* up to date */
 	uint64_t log_lost;    /* lines that the programs before have lost */
 	uint32_t other_files; /* descriptors beside listeners and connections */
+	struct ev_check first_iteration;
 };
 
 /*
@@ -50,10 +52,11 @@ int reload_as_before(
  */
 void reload_execute(const struct reload *reload, char *problem, size_t size);
 
-/* Goes on with what the program before has left. */
-void reload_restore(struct reload *reload, const struct handover *handover);
-
-/* The last step: says in the log that all goes on, and frees the handover. */
-void reload_finish(struct handover *handover);
+/*
+ * Goes on with what the program before has left. The loop's first iteration registers every socket,
+ * which may take longer than all before it; then a line in the log says that all goes on and how
+ * long it was held up, and the handover is freed.
+ */
+void reload_restore(struct reload *reload, struct ev_loop *loop, struct handover *handover);
 
 #endif

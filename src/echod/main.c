@@ -79,8 +79,6 @@ serve(const struct options *options, struct listeners *listeners, struct listene
 		return EXIT_RUNTIME;
 	listeners_close(known, listeners);
 	announce(listeners);
-	if (handover->bytes)
-		reload_finish(handover);
 	well = server_run(server);
 	server_free(server);
 	return well ? EXIT_CLEAN : EXIT_RUNTIME;

@@ -242,8 +242,24 @@ restore_connection(struct reload *reload, const struct handover_record *record, 
 		listener_set_keepalive(record->connection.peer_fd, reload->options->keepalive);
 }
 
+static void
+reload_on_first_iteration(struct ev_loop *loop, struct ev_check *watcher, int events)
+{
+	struct handover *handover = watcher->data;
+	struct handover_record record;
+	size_t offset = 0;
+
+	(void)events;
+	ev_check_stop(loop, watcher);
+	handover_next(handover, &offset, &record); /* HANDOVER_DAEMON */
+	log_line(LOG_NOTICE, "RELOAD: version=%s connections=%u rings=%u pause_ms=%llu",
+	        ECHOD_VERSION, handover->connections, handover->rings,
+	        (unsigned long long)((clock_now_ns() - record.daemon.begun_ns) / NS_PER_MS));
+	handover_free(handover);
+}
+
 void
-reload_restore(struct reload *reload, const struct handover *handover)
+reload_restore(struct reload *reload, struct ev_loop *loop, struct handover *handover)
 {
 	struct handover_daemon daemon = {0};
 	struct handover_record record;
@@ -278,17 +294,7 @@ reload_restore(struct reload *reload, const struct handover *handover)
 	reload->stats->tcp_open = connections_open_now(reload->connections);
 	reload->stats->reloads += !handover->refused;
 	reload->stats->last_reload_successful = !handover->refused;
-}
-
-void
-reload_finish(struct handover *handover)
-{
-	struct handover_record record;
-	size_t offset = 0;
-
-	handover_next(handover, &offset, &record); /* HANDOVER_DAEMON */
-	log_line(LOG_NOTICE, "RELOAD: version=%s connections=%u rings=%u pause_ms=%llu",
-	        ECHOD_VERSION, handover->connections, handover->rings,
-	        (unsigned long long)((clock_now_ns() - record.daemon.begun_ns) / NS_PER_MS));
-	handover_free(handover);
+	ev_check_init(&reload->first_iteration, reload_on_first_iteration);
+	reload->first_iteration.data = handover;
+	ev_check_start(loop, &reload->first_iteration);
 }

@@ -71,8 +71,6 @@ serve(const struct options *options, struct listeners *listeners, struct listene
 		return;
 	}
 	listeners_close(known, listeners);
-	if (handover->bytes)
-		reload_finish(handover);
 	expect(server_run(server), "the daemon gives up");
 	expect(scenario_may_end(), "the daemon ends unasked");
 	stops_on_end();

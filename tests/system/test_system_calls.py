@@ -11,6 +11,7 @@ import unittest
 
 import harness
 from peers import ask, connect, converse, datagram_peer, echo, fill, payload, receive_all
+from reloads import reload
 
 CALL = re.compile(r"^\d*\s*(\w+)\((\d+)?.*?(?: = (-?\d+)(?: (E\w+))?.*)?$")
 RECEIVE = {"read", "recvfrom", "recv", "recvmsg", "readv"}
@@ -166,6 +167,24 @@ class SystemCalls(unittest.TestCase):
                 return int(waits[-1]) if waits else 0
 
             harness.wait_until(lambda: last_wait() >= 10000 or last_wait() == -1, "a long wait")
+
+    def test_a_reload_makes_one_call_a_connection_before_it_says_that_it_is_over(self):
+        count = 300
+        with Traced() as traced:
+            peers = [connect(traced.daemon.tcp) for _ in range(count)]
+            for peer in peers:
+                echo(peer, b"x")
+            before = len(traced.calls())
+            reload(traced.daemon)
+            for peer in peers:
+                with peer:
+                    self.assertEqual(echo(peer, b"y"), b"y")
+            made = traced.calls()[before:]
+            says = max(number for number, call in enumerate(made) if call[0] == "write")  # echoes are sent
+            names = collections.Counter(name for name, *_ in made[:says])
+            print(f"{names.total()} system calls: {dict(names)}", flush=True)
+            self.assertGreaterEqual(names["epoll_ctl"], count)
+            self.assertLess(names.total(), 2 * count)
 
     @staticmethod
     def beside_waits(calls):
