@@ -316,7 +316,8 @@ choose_stats(struct choice *choice)
 	else if (listener->listen_fd < 0)
 		error = listener_open_stats(listener, path);
 	if (error)
-		snprintf(choice->problem, choice->size, "stats socket: %s", strerror(-error));
+		snprintf(choice->problem, choice->size, "stats socket %s: %s", path,
+		        strerror(-error));
 	return error;
 }
 

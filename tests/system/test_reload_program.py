@@ -92,7 +92,8 @@ class Reload(Case):
         self.assertIn(b"\nechod_reloads_total 2\n", shown(paths[1]))
         self.assertFalse(os.path.exists(paths[0]))
         self.write(f"stats-socket = {self.folder}/nowhere/stats")
-        self.assertEqual(reload(daemon, "reload failed"), FAILED + "stats socket: No such file or directory")
+        self.assertEqual(reload(daemon, "reload failed"),
+                         FAILED + f"stats socket {self.folder}/nowhere/stats: No such file or directory")
         self.assertIn(b"\nechod_last_reload_successful 0\n", shown(paths[1]))
 
     def test_signals_that_come_meanwhile_are_heard(self):

@@ -77,7 +77,7 @@ TOLD = re.compile(r"^(PAUSE|FAIL|ACCEPT|REFUSE): |^EXIT: .* reason=(?!eof)|^echo
 COUNTED = re.compile(r"\b(tcp_accept_errors|tcp_closed_(error|reset|timeout)|udp_failed_\w+|udp_receive_errors)=[1-9]")
 # What is said in words of its own.
 OTHER_WORDS = re.compile(r"signals: epoll does not take|IP_PKTINFO|neither a listening stream socket nor a datagram socket|"
-                         r"stats socket: Address already in use")  # a stale file that cannot be replaced
+                         r"stats socket \S+: Address already in use")  # a stale file that cannot be replaced
 # In the middle of libev, which has no way back, and without the state, so without knowing what is open.
 GIVEN_UP = re.compile(r"^echod: (\(libev\) |memory for the event loop: |the state of the program before: )")
 ATTEMPTS = 5  # at being served, when something fails for ever
