@@ -293,8 +293,7 @@ show_json(const struct search *search)
 		json_add_count(line, "obstacle_bytes", search->why.mtu);
 	if (search->why.obstacle == OBSTACLE_ICMP)
 		json_add_text(line, "router", router_of(search));
-	puts(json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN));
-	json_object_put(line);
+	json_print_line(line);
 }
 
 /* Searches towards one address. Returns how that ends; on stderr why nothing comes back. */

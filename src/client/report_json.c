@@ -25,14 +25,6 @@ begin(const char *type)
 }
 
 static void
-print(struct json_object *object)
-{
-	puts(json_object_to_json_string_ext(
-	        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(object);
-}
-
-static void
 on_open(const struct session *session, const struct flow *flow)
 {
 	(void)session;
@@ -71,7 +63,7 @@ on_exchange(const struct session *session, const struct exchange *e)
 		json_add_count(line, "received_bytes", e->length);
 		json_add_count(line, "right_bytes", e->same);
 	}
-	print(line);
+	json_print_line(line);
 }
 
 static void
@@ -106,7 +98,7 @@ print_flow(const struct session *session, const struct flow *flow)
 	if (flow->error)
 		json_add_text(line, "reason", reason_of(flow->error));
 	add_tally(line, &flow->exchanges.tally);
-	print(line);
+	json_print_line(line);
 }
 
 static void
@@ -117,7 +109,7 @@ on_end(const struct session *session)
 	for (size_t i = 0; i < session->options->flows; i++)
 		print_flow(session, &session->flows[i]);
 	json_add_text(line, "type", "summary");
-	print(line);
+	json_print_line(line);
 }
 
 const struct report json_report = {on_open, on_exchange, on_end};

@@ -1,5 +1,6 @@
 #include "echod/stat/report.h"
 
+#include "echod/tools/json.h"
 #include "echod/tools/timestamp.h"
 
 #include <json-c/json.h>
@@ -71,20 +72,16 @@ report_json(const struct reader_source *source, uint64_t time_ns, const double f
 	struct json_object *line = json_object_new_object();
 	char time[TIMESTAMP_TEXT_SIZE];
 
-	json_object_object_add(
-	        line, "type", json_object_new_string(source ? "daemon" : REPORT_SUM));
-	json_object_object_add(
-	        line, "time", json_object_new_string(timestamp_format(time_ns, time)));
+	json_add_text(line, "type", source ? "daemon" : REPORT_SUM);
+	json_add_text(line, "time", timestamp_format(time_ns, time));
 	if (source) {
-		json_object_object_add(
-		        line, "instance_name", json_object_new_string(source->instance));
-		json_object_object_add(line, "socket", json_object_new_string(source->path));
+		json_add_text(line, "instance_name", source->instance);
+		json_add_text(line, "socket", source->path);
 		json_object_object_add(line, "error",
 		        source->error ? json_object_new_string(strerror(-source->error)) : NULL);
 	}
 	for (size_t i = 0; i < FIGURES; i++)
 		json_object_object_add(line, figure_kinds[i].name,
 		        new_figure(figures[i], figure_kinds[i].is_level));
-	puts(json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN));
-	json_object_put(line);
+	json_print_line(line);
 }

@@ -36,3 +36,11 @@ json_add_text(struct json_object *object, const char *name, const char *text)
 {
 	json_object_object_add(object, name, json_object_new_string(text));
 }
+
+void
+json_print_line(struct json_object *object)
+{
+	puts(json_object_to_json_string_ext(
+	        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(object);
+}

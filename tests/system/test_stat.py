@@ -91,10 +91,11 @@ class Figures(Case):
         self.assertEqual(lines[0].split(), TITLES)
         self.assertEqual(lines[1].split(), ["a"] + 7 * ["0"])
         self.assertEqual({len(line) for line in lines}, {76})
-        done = self.run_stat("-i", "0.1", "-n1", "--json", "a")
+        done = self.run_stat("-i", "0.1", "-n1", "--json", "./a")
         line = json.loads(done.stdout)
+        self.assertIn('"socket":"./a"', done.stdout)  # "\\/" would be the same text, but harder to read
         self.assertEqual((line["type"], line["instance_name"], line["socket"], line["error"], line["connections"]),
-                         ("daemon", "a", "a", None, 0))
+                         ("daemon", "./a", "./a", None, 0))
         self.assertEqual([line[rate] for rate in RATES], 6 * [0])
         self.assertRegex(line["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$")
         # titles come again, and large numbers are short
