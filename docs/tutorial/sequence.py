@@ -6,7 +6,9 @@ import struct
 
 SERVER_PORT = 50007
 STEP, TOP = 26, 70  # pixels between two events, and above the first
-HEAD = ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">\n'
+# No wider than a phone shows without making the text small.
+HEAD = ('<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" font-size="13">\n'
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 10 5 0 10z"/></marker></defs>\n<rect width="100%" height="100%" fill="white"/>\n')
 Packet = collections.namedtuple("Packet", "time source target flags seq ack length window scale")
@@ -73,12 +75,12 @@ def sent_again(found):
 def packets_picture(found, output):
     """Client and server, an arrow for each packet, in order, with its time. What is sent again is red."""
     found = [packet for packet in found if packet.flags]
-    height, left, right = TOP + STEP * len(found) + 20, 130, 560
-    out = HEAD.format(width=620, height=height) + lifeline(left, "client", height - 10) + lifeline(right, "server", height - 10)
+    height, left, right = TOP + STEP * len(found) + 20, 100, 370
+    out = HEAD.format(width=400, height=height) + lifeline(left, "client", height - 10) + lifeline(right, "server", height - 10)
     again = sent_again(found)
     for number, packet in enumerate(found):
         y = TOP + STEP * number
-        out += text(100, y + 4, f"{1000 * (packet.time - found[0].time):.2f} ms", "end", 'fill="#555"')
+        out += text(78, y + 4, f"{1000 * (packet.time - found[0].time):.2f} ms", "end", 'fill="#555"')
         out += arrow(left, right, y, packet, "#a40000" if number in again else "#204a87")
     with open(output, "w", encoding="utf-8") as file:
         file.write(out + "</svg>\n")
@@ -100,9 +102,9 @@ def traced(path, side):
     return found
 
 
-def calls_picture(found, client, server, output):
-    """Four lifelines: both programs, and their kernels with the packets between them."""
-    calls = traced(client, "client") + traced(server, "server")
+def calls_picture(found, client_calls, server_calls, output):
+    """Four lifelines: both programs, and their kernels with the packets between them. A call is written over its kernel's."""
+    calls = traced(client_calls, "client") + traced(server_calls, "server")
     first, last = found[0].time, found[-1].time
     calls = [call for call in calls if call[1] > first - 0.002 and call[0] < last + 0.002]
     moments = [(packet.time, "packet", packet) for packet in found]
@@ -117,18 +119,18 @@ def calls_picture(found, client, server, output):
     moments = [moment for moment in moments if first - 0.0015 < moment[0] < last + 0.0015]
     moments.sort(key=lambda moment: moment[0])
     height = TOP + STEP * len(moments) + 20
-    places = {"client": 250, "left": 350, "right": 690, "server": 790}
-    out = HEAD.format(width=940, height=height)
-    for name, x in (("client", 250), ("its kernel", 350), ("its kernel", 690), ("echod", 790)):
+    client, left, right, server = 88, 140, 330, 382
+    out = HEAD.format(width=404, height=height)
+    for name, x in (("client", client), ("kernel", left), ("kernel", right), ("echod", server)):
         out += lifeline(x, name, height - 10)
     for number, (when, kind, what) in enumerate(moments):
         y = TOP + STEP * number
-        out += text(80, y + 4, f"{1e6 * (when - first):.0f} µs", "end", 'fill="#555"')
+        out += text(68, y + 4, f"{1e6 * (when - first):.0f} µs", "end", 'fill="#555"')
         if kind == "packet":
-            out += arrow(places["left"], places["right"], y, what)
-        elif kind == "client":
-            out += text(240, y + 4, what, "end") + f'<circle cx="250" cy="{y}" r="4"/>\n'
-        else:
-            out += text(800, y + 4, what, "start") + f'<circle cx="790" cy="{y}" r="4"/>\n'
+            out += arrow(left, right, y, what)
+            continue
+        x, towards, anchor = (client, 10, "start") if kind == "client" else (server, -10, "end")
+        out += f'<circle cx="{x}" cy="{y}" r="4"/>\n'
+        out += text(x + towards, y + 4, what, anchor, 'stroke="white" stroke-width="4" paint-order="stroke"')
     with open(output, "w", encoding="utf-8") as file:
         file.write(out + "</svg>\n")
