@@ -15,6 +15,7 @@ struct ring_pool {
 	unsigned char *bytes; /* owned */
 	size_t ring_size;     /* bytes */
 	uint32_t limit;       /* rings that ring_pool_take() lends at once */
+	uint32_t reserved;    /* rings that are still to be taken */
 	uint32_t warm;        /* rings not lent that may hold memory */
 	uint32_t position;    /* the ring to look at next */
 	uint32_t look;        /* looks done in this round */
@@ -22,14 +23,13 @@ struct ring_pool {
 
 /*
  * Maps room for as many rings of ring_size bytes (1 to 2^31, rounded up to whole pages) as fit
- * into memory bytes; none is fine. However many these are, so many more than one can be taken as
- * are reserved. Returns 0 or a negative errno (mmap(2)). Call ring_pool_free() whatever the
- * outcome.
+ * into memory bytes; none is fine. However many these are, so many can be taken as are reserved.
+ * Returns 0 or a negative errno (mmap(2)). Call ring_pool_free() whatever the outcome.
  */
 int ring_pool_init(struct ring_pool *rings, size_t ring_size, size_t memory, uint32_t reserved);
 void ring_pool_free(struct ring_pool *rings);
 
-/* Lends an empty ring, or NULL when all are out. */
+/* Lends an empty ring, or NULL when all are out or reserved. */
 struct ring *ring_pool_take(struct ring_pool *rings);
 
 /* Lends one that is reserved, and so may exceed the memory: until as many have come back, none is

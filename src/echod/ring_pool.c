@@ -21,13 +21,14 @@ ring_pool_init(struct ring_pool *rings, size_t ring_size, size_t memory, uint32_
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), count;
 
-	*rings = (struct ring_pool){.ring_size = (ring_size + page - 1) / page * page};
+	*rings = (struct ring_pool){
+	        .ring_size = (ring_size + page - 1) / page * page, .reserved = reserved};
 	count = memory / rings->ring_size;
 	if (count > UINT32_MAX)
 		return -ENOMEM;
 	rings->limit = (uint32_t)count;
-	if (reserved > 0 && count <= reserved)
-		count = (size_t)reserved + 1;
+	if (count < reserved)
+		count = reserved;
 	if (count == 0)
 		return 0;
 	rings->bytes = pool_map(count * rings->ring_size);
@@ -47,7 +48,10 @@ ring_pool_free(struct ring_pool *rings)
 struct ring *
 ring_pool_take(struct ring_pool *rings)
 {
-	return rings->pool.lent < rings->limit ? ring_pool_take_reserved(rings) : NULL;
+	if (rings->pool.lent + rings->reserved >= rings->limit)
+		return NULL;
+	rings->reserved++;
+	return ring_pool_take_reserved(rings);
 }
 
 struct ring *
@@ -55,6 +59,7 @@ ring_pool_take_reserved(struct ring_pool *rings)
 {
 	struct item *item = pool_take(&rings->pool);
 
+	rings->reserved--;
 	if (item->state != COLD)
 		rings->warm--;
 	item->state = LENT;
