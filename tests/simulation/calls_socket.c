@@ -93,18 +93,38 @@ WRAP(int, listen, int fd, int backlog)
 	return (int)answer(error);
 }
 
+/* Returns whether it is an option of keepalive. */
+static bool
+set_keepalive(int *keepalive_s, int level, int name, const void *value)
+{
+	int number;
+
+	memcpy(&number, value, sizeof(number));
+	if (level == SOL_SOCKET && name == SO_KEEPALIVE)
+		*keepalive_s = number ? -1 : 0;
+	else if (level == IPPROTO_TCP && name == TCP_KEEPIDLE)
+		*keepalive_s = number;
+	else
+		return level == IPPROTO_TCP && (name == TCP_KEEPINTVL || name == TCP_KEEPCNT);
+	return true;
+}
+
 WRAP(int, setsockopt, int fd, int level, int name, const void *value, socklen_t length)
 {
 	struct file *file = files_any(fd, "setsockopt");
 	struct linger linger;
 	int error = 0;
 
-	if (file->kind == FILE_STREAM) {
-		expect(level == SOL_SOCKET && name == SO_LINGER && length == sizeof(linger),
-		        "setsockopt %d, %d on a connection", level, name);
+	if (file->kind == FILE_STREAM && level == SOL_SOCKET && name == SO_LINGER) {
+		expect(length == sizeof(linger), "setsockopt of SO_LINGER");
 		memcpy(&linger, value, sizeof(linger));
 		file->stream->linger = linger.l_onoff && linger.l_linger == 0;
+	} else if (file->kind == FILE_STREAM) {
+		expect(set_keepalive(&file->stream->keepalive_s, level, name, value),
+		        "setsockopt %d, %d on a connection", level, name);
 	} else {
+		if (file->kind == FILE_LISTENER) /* whether it succeeds or not */
+			set_keepalive(&file->waiting->keepalive_s, level, name, value);
 		error = -fault(CALL_SET_OPTION);
 		if (file->kind == FILE_UDP && level == IPPROTO_UDP && error == 0)
 			datagrams_set_option(file->udp, name, *(const int *)value);
@@ -214,6 +234,24 @@ WRAP(int, getsockname, int fd, struct sockaddr *name, socklen_t *length)
 	return 0;
 }
 
+/* Of a connection that a reload has not brought the address of. The kernel does not know it any
+ * more when RST has come. */
+WRAP(int, getpeername, int fd, struct sockaddr *name, socklen_t *length)
+{
+	struct stream *stream = files_get(fd, FILE_STREAM, "getpeername")->stream;
+
+	oracle_on_peer_asked(stream);
+	trace("getpeername", fd, 0, stream->dead);
+	if (stream->dead) {
+		stream->from = (struct address){.length = sizeof(stream->from.any.sa_family)};
+		return (int)answer(-ENOTCONN);
+	}
+	expect(*length >= stream->from.length, "getpeername has no room for an address");
+	memcpy(name, &stream->from.storage, stream->from.length);
+	*length = stream->from.length;
+	return 0;
+}
+
 WRAP(int, fcntl, int fd, int command, ...)
 {
 	va_list arguments;
@@ -259,6 +297,7 @@ WRAP(int, accept4, int fd, struct sockaddr *name, socklen_t *length, int flags)
 	expect(*length >= stream->from.length, "accept4 has no room for an address");
 	memcpy(name, &stream->from.storage, stream->from.length);
 	*length = stream->from.length;
+	stream->keepalive_s = waiting->keepalive_s;
 	stream_accept(stream, peer_fd);
 	oracle_on_accept(stream);
 	return peer_fd;

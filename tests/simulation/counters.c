@@ -181,6 +181,7 @@ static void
 check_all(const char *stats)
 {
 	check(stats, "tcp_open", oracle_open());
+	check(stats, "tcp_limit", oracle_limit());
 	check(stats, "tcp_accepted", state.accepted);
 	check(stats, "tcp_refused_source", state.refused);
 	check(stats, "tcp_accept_errors", state.errors);

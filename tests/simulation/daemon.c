@@ -62,7 +62,7 @@ serve(const struct options *options, struct listeners *listeners, struct listene
 
 	expect(limit > 0, "there is no room for connections");
 	if (handover->bytes)
-		scenario_reloaded(options);
+		scenario_reloaded(options, limit);
 	else
 		scenario_serving(options, limit);
 	server = server_new(options, listeners, limit, handover);

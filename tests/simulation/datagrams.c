@@ -5,6 +5,7 @@
 #include "faults.h"
 #include "parcel.h"
 #include "random.h"
+#include "tokens.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -34,8 +35,8 @@ static struct {
 	uint64_t told_drops;
 	bool drops_untold; /* since then */
 	const struct options *options;
-	double spent[SOURCES]; /* tokens that a source has used up, at the time below */
-	uint64_t spent_ns[SOURCES];
+	uint64_t rate; /* of these options */
+	struct tokens tokens[SOURCES];
 } state;
 
 void
@@ -49,6 +50,9 @@ void
 datagrams_serving(const struct options *options)
 {
 	state.options = options;
+	if (state.rate == 0) /* nothing has been counted */
+		memset(state.tokens, 0, sizeof(state.tokens));
+	state.rate = options->udp_rate;
 }
 
 struct datagrams *
@@ -175,24 +179,15 @@ datagrams_receive(struct datagrams *udp, struct mmsghdr *messages, unsigned most
 	return (int)count;
 }
 
-/* A bucket of tokens that is not the daemon's: rate a second, twice as many at once. */
 static void
-spend_tokens(const struct parcel *parcel, uint32_t datagrams, uint64_t now)
+spend_token(const struct parcel *parcel)
 {
-	double rate;
 	bool v4 = IN6_IS_ADDR_V4MAPPED(&parcel->source);
 	unsigned source = v4 ? parcel->source.s6_addr[15] - 2u : SOURCES - 1;
 
-	if (state.options->udp_rate == 0 || state.options->udp_rate_log_only)
-		return;
-	/* the time of a token is whole nanoseconds */
-	rate = 1e9 / (double)(S / state.options->udp_rate);
-	state.spent[source] -= (double)(now - state.spent_ns[source]) / 1e9 * rate;
-	if (state.spent[source] < 0)
-		state.spent[source] = 0;
-	state.spent_ns[source] = now;
-	state.spent[source] += datagrams;
-	expect(state.spent[source] <= 2 * rate + 0.01, "a source is answered beyond --udp-rate");
+	if (state.rate > 0 && !state.options->udp_rate_log_only)
+		tokens_take(&state.tokens[source], state.rate, 2, state.socket.received_ns,
+		        "--udp-rate");
 }
 
 static void
@@ -240,7 +235,7 @@ settle(struct datagrams *udp, const struct msghdr *message, const unsigned char 
 	move_on(parcel, length);
 	if (error)
 		return;
-	spend_tokens(parcel, 1, state.socket.received_ns);
+	spend_token(parcel);
 	state.count.answered++;
 	state.count.answered_bytes += length;
 }

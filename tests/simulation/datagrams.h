@@ -21,6 +21,7 @@ struct datagrams_count {
 struct datagrams;
 
 void datagrams_begin(void);
+/* Also after a reload, which changes no tokens. */
 void datagrams_serving(const struct options *options);
 
 struct datagrams *datagrams_new(int fd, int family);

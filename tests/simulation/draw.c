@@ -6,11 +6,13 @@
 #include "random.h"
 #include "trace.h"
 
+#include "echod/common/reflection.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum kind {
+enum {
 	USUAL,
 	CROWD,   /* thousands of peers */
 	CRUSH,   /* more connections than slots: some are evicted all the time */
@@ -23,23 +25,33 @@ static void argue(struct scenario *s, const char *format, ...)
 static void
 argue(struct scenario *s, const char *format, ...)
 {
+	char *text = s->text[s->drawn][s->n_arguments];
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(s->text[s->n_arguments], sizeof(s->text[0]), format, arguments);
+	vsnprintf(text, sizeof(s->text[0][0]), format, arguments);
 	va_end(arguments);
-	s->arguments[s->n_arguments] = s->text[s->n_arguments];
-	trace_text("argument", s->text[s->n_arguments]);
-	s->arguments[++s->n_arguments] = NULL;
+	trace_text("argument", text);
+	s->arguments[s->n_arguments++] = text;
+	s->arguments[s->n_arguments] = NULL;
 }
 
 static void
-argue_time(struct scenario *s, const char *name, uint64_t one_in)
+argue_number(struct scenario *s, const char *name, uint64_t value, const char *unit)
 {
-	if (random_one_in(one_in))
-		argue(s, "--%s=%llums", name, (unsigned long long)random_scale(100, 5000));
-	else
-		argue(s, "--%s=0", name);
+	argue(s, "--%s=%llu%s", name, (unsigned long long)value, unit);
+}
+
+static void
+argue_switch(struct scenario *s, const char *name, bool on)
+{
+	argue(s, "--%s=%s", name, on ? "on" : "off");
+}
+
+static uint64_t
+time_or_never(uint64_t one_in)
+{
+	return random_one_in(one_in) ? random_scale(100, 5000) : 0;
 }
 
 /* Up to two listeners and one socket for datagrams, in any order. */
@@ -81,54 +93,46 @@ make_up_service_manager(struct notify *notify)
 	notify->watchdog_us = random_one_in(2) ? random_scale(1000, 60000) * 1000 : 0;
 }
 
-/* Timeouts, limits and buffers small enough that a short run gets to them. */
+/* Timeouts, limits and buffers small enough that a short run gets to them; the same ones each
+ * time, whose values a reload may change. */
 static void
-make_up_arguments(struct scenario *s, enum kind kind)
+make_up_options(struct scenario *s)
 {
 	uint64_t memory = random_below(3);
-	bool crowd = kind == CROWD, crush = kind == CRUSH;
+	bool crowd = s->kind == CROWD, crush = s->kind == CRUSH;
 
-	argue(s, "echod");
-	argue(s, "--max-connections=%llu",
-	        (unsigned long long)(crowd   ? PEERS_MOST / 2
-	                             : crush ? random_scale(2, 16)
-	                                     : random_scale(1, 64)));
-	argue(s, "--buffer-size=%llu", (unsigned long long)random_scale(4096, 16384));
-	argue(s, "--buffer-memory=%llu",
-	        (unsigned long long)(memory == 0   ? 0
-	                             : memory == 1 ? random_scale(4096, 65536)
-	                                           : 1 << 24));
-	argue_time(s, "idle-timeout", 4);
-	if (crush)
-		argue(s, "--idle-timeout-full=100ms");
-	else
-		argue_time(s, "idle-timeout-full", 3);
-	if (kind == STARVED)
-		argue(s, "--stall-timeout=%llums", (unsigned long long)random_scale(100, 300));
-	else
-		argue_time(s, "stall-timeout", 3);
-	if (random_one_in(2))
-		argue(s, "--drain-delay=%llums", (unsigned long long)random_scale(1, 10000));
-	argue(s, "--drain-timeout=%llums", (unsigned long long)random_scale(1, 10000));
-	if (random_one_in(4))
-		argue(s, "--accept-rate=%llu",
-		        (unsigned long long)random_scale(crowd ? 1000 : 1, 10000));
-	if (random_one_in(4) && !crowd)
-		argue(s, "--max-connections-per-source=%llu",
-		        (unsigned long long)random_scale(1, 8));
-	if (random_one_in(2))
-		argue(s, "--log-connections");
-	if (random_one_in(2))
-		argue(s, "--udp-rate=%llu",
-		        (unsigned long long)(random_one_in(2) ? 0 : random_scale(1, 10000)));
-	if (random_one_in(8))
-		argue(s, "--udp-rate-log-only");
-	if (random_one_in(4))
-		argue(s, "--udp-offload=off");
-	if (random_one_in(4))
-		argue(s, "--dscp=off");
-	if (random_one_in(3))
-		argue(s, random_one_in(2) ? "-v" : "-q");
+	argue_number(s, "max-connections",
+	        crowd   ? PEERS_MOST / 2
+	        : crush ? random_scale(2, 16)
+	                : random_scale(1, 64),
+	        "");
+	argue_number(s, "buffer-size", random_scale(4096, 16384), "");
+	argue_number(s, "buffer-memory",
+	        memory == 0   ? 0
+	        : memory == 1 ? random_scale(4096, 65536)
+	                      : 1 << 24,
+	        "");
+	argue_number(s, "idle-timeout", time_or_never(4), "ms");
+	argue_number(s, "idle-timeout-full", crush ? 100 : time_or_never(3), "ms");
+	argue_number(s, "stall-timeout",
+	        s->kind == STARVED ? random_scale(100, 300) : time_or_never(3), "ms");
+	argue_number(s, "keepalive", random_one_in(4) ? 0 : random_scale(1, 10), "s");
+	argue_number(s, "drain-delay", random_one_in(2) ? random_scale(1, 10000) : 0, "ms");
+	argue_number(s, "drain-timeout", random_scale(1, 10000), "ms");
+	argue_number(
+	        s, "accept-rate", random_one_in(4) ? random_scale(crowd ? 1000 : 1, 10000) : 0, "");
+	argue_number(s, "max-connections-per-source",
+	        random_one_in(4) && !crowd ? random_scale(1, 8) : 0, "");
+	argue_number(s, "udp-rate",
+	        random_one_in(2)   ? REFLECTION_RATE
+	        : random_one_in(2) ? random_scale(1, 10000)
+	                           : 0,
+	        "");
+	argue_switch(s, "log-connections", random_one_in(2));
+	argue_switch(s, "udp-rate-log-only", random_one_in(8));
+	argue_switch(s, "udp-offload", !random_one_in(4));
+	argue_switch(s, "dscp", !random_one_in(4));
+	argue_switch(s, random_one_in(2) ? "verbose" : "quiet", random_one_in(3));
 }
 
 static void
@@ -140,13 +144,13 @@ make_up_proxies(struct scenario *s)
 }
 
 static void
-make_up_weather(struct scenario *s, enum kind kind)
+make_up_weather(struct scenario *s)
 {
-	bool crowd = kind == CROWD, crush = kind == CRUSH;
+	bool crowd = s->kind == CROWD, crush = s->kind == CRUSH;
 
 	s->tempo_ns = random_scale(1000, 100 * MS);
 	s->jumps = random_one_in(4) ? random_scale(16, 256) : 0;
-	s->stalls = kind == STARVED    ? random_scale(4, 64)
+	s->stalls = s->kind == STARVED ? random_scale(4, 64)
 	            : random_one_in(8) ? random_scale(16, 1024)
 	                               : 0;
 	s->soft = random_one_in(3) ? 0 : random_scale(2, 64);
@@ -173,14 +177,13 @@ make_up_weather(struct scenario *s, enum kind kind)
 bool
 draw_scenario(struct scenario *s, uint64_t seed)
 {
-	enum kind kind = seed % 1000 == 999 ? CROWD
-	                 : seed % 8 == 7    ? CRUSH
-	                 : seed % 4 == 1    ? STARVED
-	                                    : USUAL;
-
-	make_up_arguments(s, kind);
+	s->kind = seed % 1000 == 999 ? CROWD
+	          : seed % 8 == 7    ? CRUSH
+	          : seed % 4 == 1    ? STARVED
+	                             : USUAL;
+	argue(s, "echod");
 	make_up_proxies(s);
-	make_up_weather(s, kind);
+	make_up_weather(s);
 	s->ipv4_only = random_one_in(8);
 	if (!s->ipv4_only && random_one_in(4))
 		make_up_handed_over(&s->handed_over);
@@ -188,7 +191,17 @@ draw_scenario(struct scenario *s, uint64_t seed)
 	if (random_one_in(2))
 		make_up_service_manager(&s->notify);
 	if (random_one_in(s->handed_over.n > 0 ? 2 : 64))
-		argue(s, "--exit-idle-time=%llums", (unsigned long long)random_scale(1000, 10000));
-	s->files = kind == CROWD ? 20000 : 33 + (uint32_t)random_below(80);
-	return kind != CROWD && random_one_in(4);
+		argue_number(s, "exit-idle-time", random_scale(1000, 10000), "ms");
+	s->n_fixed = s->n_arguments;
+	make_up_options(s);
+	s->files = s->kind == CROWD ? 20000 : 33 + (uint32_t)random_below(80);
+	return s->kind != CROWD && random_one_in(4);
+}
+
+void
+draw_options(struct scenario *s)
+{
+	s->drawn = !s->in_force;
+	s->n_arguments = s->n_fixed;
+	make_up_options(s);
 }

@@ -1,8 +1,10 @@
 #include "exit_lines.h"
 
+#include "clock.h"
 #include "trace.h"
 
 #include "echod/connection.h"
+#include "echod/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +13,8 @@
 static struct {
 	bool pending;
 	enum close_reason reason;
-	char from[ADDRESS_TEXT_SIZE];
-	unsigned long long rx, tx;
+	char proto[8], from[ADDRESS_TEXT_SIZE];
+	unsigned long long rx, tx, duration_ms;
 } state;
 
 void
@@ -42,29 +44,38 @@ void
 exit_lines_read(const char *line)
 {
 	char reason[16];
+	unsigned ms;
 
 	expect(!state.pending, "two EXIT lines and one close");
 	expect(sscanf(line,
-	               "EXIT: proto=tcp from=%127s to=[::]:50007 duration_s=%*u.%*u rx_bytes=%llu "
+	               "EXIT: proto=%7s from=%127s to=[::]:50007 duration_s=%llu.%3u rx_bytes=%llu "
 	               "tx_bytes=%llu reason=%15s",
-	               state.from, &state.rx, &state.tx, reason) == 4 &&
+	               state.proto, state.from, &state.duration_ms, &ms, &state.rx, &state.tx,
+	               reason) == 7 &&
 	                reason_named(reason, &state.reason),
 	        "an EXIT line of another form: %s", line);
+	state.duration_ms = state.duration_ms * 1000 + ms;
 	state.pending = true;
 }
 
 unsigned
 exit_lines_check(const struct stream *s)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	const char *proto = s->from.any.sa_family == AF_UNSPEC ? "stream" : "tcp";
+	char text[LOG_VALUE_SIZE];
 
 	expect(state.pending, "descriptor %d is closed without an EXIT line", s->peer_fd);
 	state.pending = false;
-	expect(strcmp(state.from, address_format(&s->from, text, sizeof(text))) == 0,
-	        "the EXIT line is of %s, the connection closed is %s", state.from, text);
+	expect(strcmp(state.from, log_address(&s->from, text)) == 0 &&
+	                strcmp(state.proto, proto) == 0,
+	        "the EXIT line is of %s %s, the connection closed is %s %s", state.proto,
+	        state.from, proto, text);
 	expect(state.rx == s->read && state.tx == s->sent,
 	        "the EXIT line says rx=%llu tx=%llu, not %llu and %llu", state.rx, state.tx,
 	        (unsigned long long)s->read, (unsigned long long)s->sent);
+	expect(state.duration_ms == (clock_now() - s->known_ns) / MS,
+	        "the EXIT line says %llu ms, not %llu", state.duration_ms,
+	        (unsigned long long)((clock_now() - s->known_ns) / MS));
 	return 1u << state.reason;
 }
 

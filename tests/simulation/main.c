@@ -17,6 +17,7 @@
  *	stops.c          what is promised: the end
  *	counters.c exit_lines.c   what is promised: the counters, the log
  *	headers.c sources.c   the PROXY headers of proxies; where peers come from
+ *	tokens.h         a bucket of tokens
  *	stream.c         a TCP connection as Linux lets the daemon see it; are the bytes right?
  *	waiting.c        listeners and their backlogs
  *	datagrams.c parcel.c   the UDP socket and its peers; are the replies right?

@@ -167,6 +167,12 @@ oracle_on_header(struct stream *stream)
 }
 
 void
+oracle_on_peer_asked(struct stream *stream)
+{
+	(void)stream;
+}
+
+void
 oracle_on_accept_error(int error)
 {
 	(void)error;

@@ -8,8 +8,8 @@ readonly archive=$1
 shift
 readonly names="$* crypto_shorthash exit htonl inet_pton sigaddset sigemptyset snprintf strerror sysconf umask vsnprintf
 	mem(chr|cmp|cpy|move|set) str(chr|cmp|cspn|len|ncmp|ncpy|pbrk) ev_[a-z_]+ __.* _GLOBAL_OFFSET_TABLE_"
-# Not simulated; a file in RUNTIME_DIRECTORY; log_open(), which only main() calls; a reload with another option.
-readonly left_out='^(config|limits|main|options|reload)\.c|^(handover|log)\.c\.o open$|^connection_state\.c\.o getpeername$'
+# Not simulated; a file in RUNTIME_DIRECTORY; log_open(), which only main() calls.
+readonly left_out='^(config|limits|main|options|reload)\.c|^(handover|log)\.c\.o open$'
 
 own=$(nm --defined-only "$archive" "$(dirname "$archive")/../common/libechod-common.a" | awk 'NF == 3 { print $3 }')
 known=$(tr -s ' \t\n' '\n' <<<"$names")

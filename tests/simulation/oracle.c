@@ -8,12 +8,14 @@
 #include "peers.h" /* PEERS_MOST */
 #include "sources.h"
 #include "stops.h"
+#include "tokens.h"
 #include "trace.h"
 
 #include "echod/connection.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PAUSE           (100 * MS)
 #define TICK            (100 * MS)
@@ -23,27 +25,46 @@
 #define NO_CLIENT       (1u << CLOSE_PROXY | 1u << CLOSE_SOURCE)
 
 static struct {
-	const struct options *options;
+	struct options options;
 	uint32_t limit;
+	uint64_t ring_limit, most_lent;      /* more only if they were lent before a reload */
 	struct stream *open[PEERS_MOST + 1]; /* and perhaps one that is to be refused */
 	uint32_t n_open;
-	uint64_t paused_ns; /* 0: never */
-	uint64_t active_ns; /* when something moved last */
-	bool accept_failed; /* in the drain */
-	double tokens;
-	uint64_t tokens_ns;
+	uint64_t paused_ns;          /* 0: never */
+	uint64_t active_ns;          /* when something moved last */
+	bool accept_failed;          /* in the drain */
+	uint64_t accepted_iteration; /* in which a connection was accepted last */
+	struct tokens tokens;
+	uint64_t due_awake; /* by which changed timeouts hold */
+	bool knew; /* where each connection comes from, and since when: before the reload */
 	bool progress;
 	uint32_t iterations_without_progress;
 } state;
+
+/* What is lent may be more, and larger. */
+static void
+set_limits(const struct options *options, uint32_t limit)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), size = options->buffer_size, lent = 0;
+
+	for (uint32_t i = 0; i < state.n_open; i++) {
+		uint64_t held = stream_held(state.open[i]);
+
+		lent += held > 0;
+		size = held > size ? held : size;
+	}
+	state.options = *options;
+	state.limit = limit;
+	state.ring_limit = options->buffer_memory / ((size + page - 1) / page * page);
+	state.most_lent = lent > state.ring_limit ? lent : state.ring_limit;
+}
 
 void
 oracle_begin(const struct options *options, uint32_t limit)
 {
 	memset(&state, 0, sizeof(state));
-	state.options = options;
-	state.limit = limit;
-	state.tokens = (double)options->accept_rate;
-	state.tokens_ns = state.active_ns = clock_now();
+	state.active_ns = clock_now();
+	set_limits(options, limit);
 	counters_begin();
 	exit_lines_begin();
 }
@@ -66,37 +87,24 @@ oracle_stats_seen(void)
 	return counters_seen();
 }
 
+uint32_t
+oracle_limit(void)
+{
+	return state.limit;
+}
+
 /* Whether the source of a newcomer has its share already. */
 static bool
 has_its_share(const struct stream *newcomer)
 {
 	uint64_t open = 0;
 
-	if (!state.options->max_connections_per_source)
+	if (!state.options.max_connections_per_source)
 		return false;
 	for (uint32_t i = 0; i < state.n_open; i++)
 		open += state.open[i] != newcomer && !stream_awaits_header(state.open[i]) &&
 		        sources_same(&state.open[i]->from, &newcomer->from);
-	return open >= state.options->max_connections_per_source;
-}
-
-/* A bucket of tokens that is not the daemon's. */
-static void
-spend_token(void)
-{
-	uint64_t rate = state.options->accept_rate;
-	double token_ns;
-
-	if (rate == 0 || stops_may_drain())
-		return;
-	token_ns = (double)(S / rate);
-	state.tokens += (double)(clock_now() - state.tokens_ns) / token_ns;
-	if (state.tokens > (double)rate)
-		state.tokens = (double)rate;
-	state.tokens_ns = clock_now();
-	state.tokens -= 1;
-	expect(state.tokens > -0.01, "more than --accept-rate=%llu are accepted",
-	        (unsigned long long)rate);
+	return open >= state.options.max_connections_per_source;
 }
 
 void
@@ -116,7 +124,11 @@ oracle_on_accept(struct stream *s)
 	        state.limit);
 	s->refused = !s->header_due && has_its_share(s);
 	if (!s->refused) {
-		spend_token();
+		if (state.options.accept_rate > 0 && !stops_may_drain())
+			tokens_take(&state.tokens, state.options.accept_rate, 1, clock_now(),
+			        "--accept-rate");
+		s->known_ns = clock_now();
+		state.accepted_iteration = clock_iteration();
 		s->place = state.n_open;
 		state.open[state.n_open++] = s;
 		oracle_on_activity();
@@ -160,10 +172,30 @@ oracle_on_accept_error(int error)
 }
 
 void
-oracle_on_reload(const struct options *options)
+oracle_on_peer_asked(struct stream *s)
 {
-	state.options = options;
-	state.paused_ns = 0;
+	expect(!state.knew || s->from.any.sa_family == AF_UNSPEC,
+	        "descriptor %d: its address is not kept", s->peer_fd);
+	if (!state.knew)
+		s->known_ns = clock_now();
+}
+
+void
+oracle_on_reload(const struct options *options, uint32_t limit)
+{
+	const struct options *before = &state.options;
+	uint64_t awake = clock_awake(), due = awake + LATE_STALL + 2 * TICK;
+
+	state.knew = before->log_connections || before->max_connections_per_source ||
+	             before->proxies.count > 0;
+	if (state.due_awake > awake)
+		state.due_awake += S + 2 * TICK;
+	if ((options->idle_timeout != before->idle_timeout ||
+	            options->stall_timeout != before->stall_timeout) &&
+	        state.due_awake < due)
+		state.due_awake = due;
+	set_limits(options, limit);
+	state.paused_ns = state.accepted_iteration = 0;
 	for (uint32_t i = 0; i < state.n_open; i++) {
 		state.open[i]->grace_ns += S + 2 * TICK;
 		state.open[i]->iteration = 0; /* an iteration begins */
@@ -175,7 +207,7 @@ void
 oracle_on_listener_close(const struct waiting *waiting)
 {
 	stops_on_listener_close();
-	expect(waiting->handed_over || waiting->count == 0 || state.n_open == state.limit ||
+	expect(waiting->handed_over || waiting->count == 0 || state.n_open >= state.limit ||
 	                state.accept_failed || !stops_may_drain() || stops_at_once(),
 	        "%u connections that wait are not taken in before the listener is closed",
 	        waiting->count);
@@ -194,7 +226,7 @@ oracle_on_epoll_error(struct stream *stream, int error)
 static unsigned
 reasons_for(const struct stream *s)
 {
-	const struct options *o = state.options;
+	const struct options *o = &state.options;
 	uint64_t quiet_ms = (clock_now() - s->moved_ns) / MS;
 	uint64_t since_ns =
 	        s->sent > s->acked || s->acked_ns > s->moved_ns ? s->acked_ns : s->moved_ns;
@@ -215,7 +247,8 @@ reasons_for(const struct stream *s)
 	        stalled_ms >= o->stall_timeout)
 		reasons |= 1u << CLOSE_STALLED;
 	if (o->idle_timeout_full && !s->blocked && !s->shut && quiet_ms >= o->idle_timeout_full &&
-	        state.n_open > state.limit) /* for a connection that was not refused */
+	        state.n_open > state.limit && /* for a connection that was not refused */
+	        (waiting_count() > 0 || state.accepted_iteration == clock_iteration()))
 		reasons |= 1u << CLOSE_FULL;
 	if (stops_may_cut())
 		reasons |= 1u << CLOSE_DRAIN;
@@ -248,7 +281,7 @@ oracle_on_close(struct stream *s)
 		return;
 	}
 	reasons = reasons_for(s);
-	if (state.options->log_connections)
+	if (state.options.log_connections)
 		reasons &= exit_lines_check(s);
 	expect(reasons, "descriptor %d is closed for no reason: quiet for %llu ms%s, error %d",
 	        s->peer_fd, (unsigned long long)((clock_now() - s->moved_ns) / MS),
@@ -282,7 +315,7 @@ oracle_on_log(const char *line)
 void
 oracle_on_stop(void)
 {
-	stops_on_signal(state.options);
+	stops_on_signal(&state.options);
 }
 
 void
@@ -294,7 +327,7 @@ oracle_on_activity(void)
 bool
 oracle_has_been_idle(void)
 {
-	uint64_t most = state.options->exit_idle_time * MS;
+	uint64_t most = state.options.exit_idle_time * MS;
 
 	return most > 0 && state.n_open == 0 && clock_now() - state.active_ns >= most;
 }
@@ -310,8 +343,8 @@ oracle_on_progress(void)
 static void
 check_open(void)
 {
-	const struct options *o = state.options;
-	uint64_t awake = clock_awake();
+	const struct options *o = &state.options;
+	uint64_t awake = clock_awake(), lent = 0;
 
 	for (uint32_t i = 0; i < state.n_open; i++) {
 		const struct stream *s = state.open[i];
@@ -332,15 +365,21 @@ check_open(void)
 			most = HEADERS_TIME * 11 / 10 + LATE + 2 * TICK;
 		}
 		most += s->grace_ns;
+		lent += stream_held(s) > 0;
 
 		expect(!s->client_refused, "descriptor %d: the client's source had its share",
 		        s->peer_fd);
 		expect(s->iteration != clock_iteration() || !s->told,
 		        "descriptor %d: error %d does not end the connection", s->peer_fd, s->told);
-		expect(timeout == 0 || quiet <= most,
+		expect(timeout == 0 || quiet <= most || awake <= state.due_awake,
 		        "descriptor %d is quiet for %llu ms and not closed", s->peer_fd,
 		        (unsigned long long)(quiet / MS));
+		expect(s->keepalive_s == (int)((o->keepalive + 999) / 1000),
+		        "descriptor %d: --keepalive is %d s", s->peer_fd, s->keepalive_s);
 	}
+	expect(lent <= state.most_lent, "%llu rings are lent, more than --buffer-memory allows",
+	        (unsigned long long)lent);
+	state.most_lent = lent > state.ring_limit ? lent : state.ring_limit;
 }
 
 void
@@ -353,8 +392,9 @@ oracle_on_iteration(bool calm)
 	expect(state.iterations_without_progress < SPIN_ITERATIONS,
 	        "%d iterations without any progress", SPIN_ITERATIONS);
 	exit_lines_expect_none();
-	expect(state.n_open <= state.limit, "%u connections are open, more than the limit of %u",
-	        state.n_open, state.limit);
+	/* more only if they were open before a reload */
+	expect(state.n_open <= state.limit || state.accepted_iteration != clock_iteration(),
+	        "%u connections are open, more than the limit of %u", state.n_open, state.limit);
 	if (state.n_open <= 64 || clock_iteration() % 64 == 0)
 		check_open();
 }

@@ -20,8 +20,10 @@ void oracle_on_accept_error(int error);
 /* The PROXY header is taken. */
 void oracle_on_header(struct stream *stream);
 void oracle_on_close(struct stream *stream);
-/* A reload costs a timeout a tick, and begins a round of the sweep. */
-void oracle_on_reload(const struct options *options);
+/* A reload costs a timeout a tick, and begins a round of the sweep. What is open stays so. */
+void oracle_on_reload(const struct options *options, uint32_t limit);
+/* The new program asks where a connection comes from: the one before did not have to know. */
+void oracle_on_peer_asked(struct stream *stream);
 
 void oracle_on_listener_close(const struct waiting *waiting);
 
@@ -51,6 +53,7 @@ uint32_t oracle_stats_seen(void);
 
 /* How many connections are open now, and each of them. */
 uint32_t oracle_open(void);
+uint32_t oracle_limit(void);
 const struct stream *oracle_stream(uint32_t index);
 
 #endif

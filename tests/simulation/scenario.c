@@ -68,10 +68,12 @@ scenario_serving(const struct options *options, uint32_t limit)
 }
 
 void
-scenario_reloaded(const struct options *options)
+scenario_reloaded(const struct options *options, uint32_t limit)
 {
 	state.options = options;
-	oracle_on_reload(options);
+	state.limit = limit;
+	state.scenario.in_force = state.scenario.drawn;
+	oracle_on_reload(options, limit);
 	stats_clients_on_reload();
 	datagrams_serving(options);
 }
@@ -111,6 +113,15 @@ stop(void)
 	calls_signal(random_one_in(2) ? SIGTERM : SIGINT);
 }
 
+/* SIGHUP, one time in two with options that have changed. */
+static void
+ask_to_reload(void)
+{
+	if (random_one_in(2))
+		draw_options(&state.scenario);
+	calls_signal(SIGHUP);
+}
+
 static void
 storm(void)
 {
@@ -124,8 +135,12 @@ storm(void)
 		clock_advance(random_scale(S, 3600 * S));
 	if (random_one_in(s->jumps))
 		clock_set_wall((int64_t)random_scale(1, 315360000) * (random_one_in(2) ? 1 : -1));
-	if (random_one_in(s->signals))
-		calls_signal(random_one_in(4) ? SIGHUP : SIGUSR1);
+	if (random_one_in(s->signals)) {
+		if (random_one_in(4))
+			ask_to_reload();
+		else
+			calls_signal(SIGUSR1);
+	}
 	if (random_one_in(s->stops))
 		stop();
 	if (state.iterations > s->storm_iterations) {

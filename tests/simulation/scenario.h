@@ -29,10 +29,12 @@ struct handed_over {
 };
 
 struct scenario {
-	/* the command line */
-	char text[SCENARIO_ARGUMENTS][48];
+	/* the command line: those in force, and those that were drawn last */
+	char text[2][SCENARIO_ARGUMENTS][48];
 	char *arguments[SCENARIO_ARGUMENTS + 1];
-	int n_arguments;
+	int n_arguments, n_fixed; /* no reload changes the first ones */
+	int in_force, drawn;      /* which text */
+	int kind;                 /* draw.c */
 
 	/* the system */
 	bool ipv4_only;
@@ -61,8 +63,8 @@ struct scenario *scenario_now(void);
 /* The daemon is about to serve with these options, so many connections at once. */
 void scenario_serving(const struct options *options, uint32_t limit);
 
-/* A program goes on with these options after a reload. */
-void scenario_reloaded(const struct options *options);
+/* A program goes on with these after a reload. */
+void scenario_reloaded(const struct options *options, uint32_t limit);
 
 /* Whether it has been asked to stop, or may end because it is idle. */
 bool scenario_may_end(void);

@@ -44,6 +44,7 @@ struct stream {
 	bool closed;     /* the daemon has closed it (or the kernel, while it waited) … */
 	bool reset;      /* … with RST */
 	bool linger;     /* SO_LINGER of 0 s is set */
+	int keepalive_s; /* TCP_KEEPIDLE; 0: no SO_KEEPALIVE */
 
 	bool peer_gone; /* the peer has closed it: what it is sent is answered with RST */
 	bool dead;      /* RST has come, or the retransmissions are over */
@@ -57,6 +58,7 @@ struct stream {
 	bool refused;                 /* its source had its share: it has to be closed at once */
 	bool client_refused;          /* so had that of the client that its header names */
 	uint64_t opened_ns, moved_ns; /* accepted; bytes last moved, or the first refusal */
+	uint64_t known_ns;            /* accepted, as far as the EXIT line knows */
 	uint64_t moved_awake;         /* the same on clock_awake() */
 	uint64_t acked_ns;            /* when bytes last began to wait, or some were acknowledged */
 	uint64_t acked_awake;

@@ -23,6 +23,7 @@ waiting_new(int listen_fd, bool handed_over, int family)
 	waiting->listen_fd = listen_fd;
 	waiting->handed_over = handed_over;
 	waiting->family = family;
+	waiting->keepalive_s = 0;
 	waiting->listening = false;
 	waiting->head = waiting->count = waiting->backlog = 0;
 	return waiting;

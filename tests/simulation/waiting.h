@@ -17,7 +17,7 @@ enum {
 struct waiting {
 	int listen_fd;
 	bool listening, handed_over;
-	int family;
+	int family, keepalive_s; /* as in stream.h */
 	struct stream *queue[WAITING_MOST];
 	uint32_t head, count, backlog;
 };
