@@ -70,9 +70,9 @@ counters_on_log_lost(void)
 }
 
 void
-counters_on_reload(void)
+counters_on_reload(bool refused)
 {
-	state.reloads++;
+	state.reloads += !refused;
 }
 
 void

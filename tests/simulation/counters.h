@@ -21,7 +21,7 @@ void counters_on_close(unsigned reasons);
 void counters_on_bytes(uint64_t received, uint64_t sent);
 
 void counters_on_log_lost(void);
-void counters_on_reload(void);
+void counters_on_reload(bool refused);
 
 /* Checks a STATS line. */
 void counters_check(const char *stats);

@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "notify.h"
 #include "peers.h"
+#include "random.h"
 #include "scenario.h"
 #include "stats_clients.h"
 #include "stops.h"
@@ -62,7 +63,7 @@ serve(const struct options *options, struct listeners *listeners, struct listene
 
 	expect(limit > 0, "there is no room for connections");
 	if (handover->bytes)
-		scenario_reloaded(options, limit);
+		scenario_reloaded(options, limit, handover->refused);
 	else
 		scenario_serving(options, limit);
 	server = server_new(options, listeners, limit, handover);
@@ -103,27 +104,37 @@ listen_and_serve(const struct options *options, struct handover *handover)
 	return error ? scenario_now()->handed_over.n : 0;
 }
 
-/* From its beginning to its end, or to the execution of the next. Returns as listen_and_serve(). */
+static int
+run(int argc, char **argv, struct handover *handover)
+{
+	struct options options;
+	char problem[512];
+	int left;
+
+	expect(options_read(&options, argc, argv, problem, sizeof(problem)) == OPTIONS_READ, "%s",
+	        problem);
+	log_set_threshold(options.quiet ? LOG_NOTICE : options.verbose ? LOG_DEBUG : LOG_INFO);
+	left = listen_and_serve(&options, handover);
+	options_free(&options);
+	return left;
+}
+
+/* From its beginning to its end, or to the execution of the next, of another version now and then,
+ * for which the options are wrong. Returns as listen_and_serve(). */
 static int
 run_program(void)
 {
 	struct scenario *s = scenario_now();
-	struct options options;
 	struct handover handover;
 	char problem[512];
-	int left;
 
 	log_close(); /* the lines lost by the program before count no more */
 	log_set_threshold(LOG_INFO);
 	expect(reload_begin(s->n_arguments, s->arguments, &handover, problem, sizeof(problem)) == 0,
 	        "the state is not read: %s", problem);
-	expect(options_read(&options, s->n_arguments, s->arguments, problem, sizeof(problem)) ==
-	                OPTIONS_READ,
-	        "%s", problem);
-	log_set_threshold(options.quiet ? LOG_NOTICE : options.verbose ? LOG_DEBUG : LOG_INFO);
-	left = listen_and_serve(&options, &handover);
-	options_free(&options);
-	return left;
+	if (handover.bytes && random_one_in(8))
+		return reload_as_before(&handover, run);
+	return run(s->n_arguments, s->arguments, &handover);
 }
 
 void

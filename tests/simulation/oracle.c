@@ -181,7 +181,7 @@ oracle_on_peer_asked(struct stream *s)
 }
 
 void
-oracle_on_reload(const struct options *options, uint32_t limit)
+oracle_on_reload(const struct options *options, uint32_t limit, bool refused)
 {
 	const struct options *before = &state.options;
 	uint64_t awake = clock_awake(), due = awake + LATE_STALL + 2 * TICK;
@@ -194,13 +194,13 @@ oracle_on_reload(const struct options *options, uint32_t limit)
 	            options->stall_timeout != before->stall_timeout) &&
 	        state.due_awake < due)
 		state.due_awake = due;
-	set_limits(options, limit);
+	set_limits(refused ? before : options, refused ? state.limit : limit);
 	state.paused_ns = state.accepted_iteration = 0;
 	for (uint32_t i = 0; i < state.n_open; i++) {
 		state.open[i]->grace_ns += S + 2 * TICK;
 		state.open[i]->iteration = 0; /* an iteration begins */
 	}
-	counters_on_reload();
+	counters_on_reload(refused);
 }
 
 void

@@ -20,8 +20,9 @@ void oracle_on_accept_error(int error);
 /* The PROXY header is taken. */
 void oracle_on_header(struct stream *stream);
 void oracle_on_close(struct stream *stream);
-/* A reload costs a timeout a tick, and begins a round of the sweep. What is open stays so. */
-void oracle_on_reload(const struct options *options, uint32_t limit);
+/* A reload costs a timeout a tick, and begins a round of the sweep. What is open stays so. The new
+ * program may have refused its options: these say the same as those before. */
+void oracle_on_reload(const struct options *options, uint32_t limit, bool refused);
 /* The new program asks where a connection comes from: the one before did not have to know. */
 void oracle_on_peer_asked(struct stream *stream);
 

@@ -68,12 +68,13 @@ scenario_serving(const struct options *options, uint32_t limit)
 }
 
 void
-scenario_reloaded(const struct options *options, uint32_t limit)
+scenario_reloaded(const struct options *options, uint32_t limit, bool refused)
 {
 	state.options = options;
 	state.limit = limit;
-	state.scenario.in_force = state.scenario.drawn;
-	oracle_on_reload(options, limit);
+	if (!refused)
+		state.scenario.in_force = state.scenario.drawn;
+	oracle_on_reload(options, limit, refused);
 	stats_clients_on_reload();
 	datagrams_serving(options);
 }

@@ -63,8 +63,9 @@ struct scenario *scenario_now(void);
 /* The daemon is about to serve with these options, so many connections at once. */
 void scenario_serving(const struct options *options, uint32_t limit);
 
-/* A program goes on with these after a reload. */
-void scenario_reloaded(const struct options *options, uint32_t limit);
+/* A program goes on with these after a reload: with those in force before when it refused others.
+ */
+void scenario_reloaded(const struct options *options, uint32_t limit, bool refused);
 
 /* Whether it has been asked to stop, or may end because it is idle. */
 bool scenario_may_end(void);
