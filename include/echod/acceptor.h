@@ -5,8 +5,7 @@
  * of descriptors or memory, --accept-rate permits it, and the daemon is not stopping. While it is
  * closed, new connections wait in the kernel's backlog (listen(2)).
  */
-#ifndef ECHOD_ACCEPTOR_H
-#define ECHOD_ACCEPTOR_H
+#pragma once
 
 #include "echod/bucket.h"
 #include "echod/connection.h"
@@ -46,5 +45,3 @@ void acceptor_on_room(struct acceptor *acceptor);
  * Sockets that were handed over stay with systemd, and so do the connections that wait on them.
  */
 void acceptor_drain(struct acceptor *acceptor);
-
-#endif

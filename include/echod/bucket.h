@@ -5,8 +5,7 @@
  * ITU-T I.371). Times are nanoseconds on any clock that does not go backwards; a zeroed bucket is
  * full.
  */
-#ifndef ECHOD_BUCKET_H
-#define ECHOD_BUCKET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,5 +31,3 @@ bool bucket_take(
 /* How long until one token is there: 0 when there is one now. */
 uint64_t bucket_wait_ns(
         const struct bucket *bucket, const struct bucket_rule *rule, uint64_t now_ns);
-
-#endif

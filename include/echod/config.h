@@ -1,8 +1,7 @@
 /*
  * The syntax of a configuration file, read by libinih: lines of "NAME = VALUE". See echod.conf(5).
  */
-#ifndef ECHOD_CONFIG_H
-#define ECHOD_CONFIG_H
+#pragma once
 
 #include "echod/common/option_table.h"
 
@@ -18,5 +17,3 @@ enum option_outcome config_read(const char *file,
         enum option_outcome (*on_setting)(
                 void *owner, const char *name, const char *value, unsigned line),
         void *owner, char *problem, size_t size);
-
-#endif

@@ -3,8 +3,7 @@
  * order and unchanged (RFC 862), and when it has finished sending and has everything back, the
  * connection ends.
  */
-#ifndef ECHOD_CONNECTION_H
-#define ECHOD_CONNECTION_H
+#pragma once
 
 #include "echod/common/address.h"
 #include "echod/common/prefix.h"
@@ -118,5 +117,3 @@ struct connection *connections_at(struct connections *connections, uint32_t inde
 /* The time that active_at is measured in: tenths of a second, wrapping. Moved on by the sweep. */
 uint32_t connections_now(const struct connections *connections);
 void connections_advance(struct connections *connections, uint32_t tenths);
-
-#endif

@@ -2,8 +2,7 @@
  * How a connection begins: at once, or, if it comes from a proxy (--proxy-protocol), behind the
  * PROXY header that says which client's it is.
  */
-#ifndef ECHOD_CONNECTION_BEGIN_H
-#define ECHOD_CONNECTION_BEGIN_H
+#pragma once
 
 #include "echod/connection.h"
 
@@ -28,5 +27,3 @@ void connection_await_header(struct connection *connection);
  */
 bool connection_check_header(
         struct connections *connections, struct connection *connection, bool late);
-
-#endif

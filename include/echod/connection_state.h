@@ -1,8 +1,7 @@
 /*
  * Connections over a reload: saved by the old program, restored by the new one, each as it was.
  */
-#ifndef ECHOD_CONNECTION_STATE_H
-#define ECHOD_CONNECTION_STATE_H
+#pragma once
 
 #include "echod/connection.h"
 
@@ -15,5 +14,3 @@ void connections_save(const struct connections *connections, struct handover_wri
  * changes. What the old program did not have to know is asked of the kernel or begins now.
  */
 void connection_restore(struct connections *connections, const struct handover_record *record);
-
-#endif

@@ -2,8 +2,7 @@
  * What the peer's kernel has acknowledged of the bytes sent to it (TCP_INFO, tcp(7)): bytes that
  * our kernel has taken are not delivered before that, and take its memory.
  */
-#ifndef ECHOD_DELIVERY_H
-#define ECHOD_DELIVERY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -27,5 +26,3 @@ enum {
  */
 int delivery_check(struct delivery *delivery, int peer_fd, uint64_t sent, uint32_t now,
         uint32_t *waiting_ticks);
-
-#endif

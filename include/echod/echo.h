@@ -8,8 +8,7 @@
  * sent, and only then consumed (MSG_TRUNC, tcp(7)); what is not sent stays in the kernel. No call
  * waits, nothing is allocated, SIGPIPE is never raised.
  */
-#ifndef ECHOD_ECHO_H
-#define ECHOD_ECHO_H
+#pragma once
 
 #include "echod/proxy_header.h"
 #include "echod/ring_pool.h"
@@ -92,5 +91,3 @@ void echo_release(struct echo *echo, struct connection *connection);
 
 /* The number of rings lent to connections now. */
 size_t echo_rings_lent(const struct echo *echo);
-
-#endif

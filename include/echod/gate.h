@@ -2,8 +2,7 @@
  * Sockets that are read while nothing speaks against it: the watchers of a gate are active while
  * its set of reasons is empty.
  */
-#ifndef ECHOD_GATE_H
-#define ECHOD_GATE_H
+#pragma once
 
 #include <ev.h>
 
@@ -42,5 +41,3 @@ void gate_pause(struct gate *gate);
 
 /* Stops all watchers and timers. */
 void gate_stop(struct gate *gate);
-
-#endif

@@ -10,8 +10,7 @@
  * another meaning. Numbers are in the byte order of the host, which the file never leaves, and have
  * the same size on every host.
  */
-#ifndef ECHOD_HANDOVER_H
-#define ECHOD_HANDOVER_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -141,5 +140,3 @@ void handover_free(struct handover *handover);
 /* Reads the record at *offset, 0 at first, and moves *offset behind it. Returns false at the end.
  */
 bool handover_next(const struct handover *handover, size_t *offset, struct handover_record *record);
-
-#endif

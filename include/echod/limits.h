@@ -1,8 +1,7 @@
 /*
  * What the system lets the daemon have: open files, and so connections.
  */
-#ifndef ECHOD_LIMITS_H
-#define ECHOD_LIMITS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,5 +23,3 @@ uint64_t limits_files(void);
  * or when the limit is not known (getrlimit(2)).
  */
 uint32_t limits_connections(uint64_t asked, size_t listeners);
-
-#endif

@@ -3,8 +3,7 @@
  * same: checked, non-blocking, and tuned so that accepted connections inherit what they need. It
  * stays open in the program that a reload executes.
  */
-#ifndef ECHOD_LISTENER_H
-#define ECHOD_LISTENER_H
+#pragma once
 
 #include "echod/common/address.h"
 #include "echod/options.h"
@@ -49,5 +48,3 @@ void listener_close(struct listener *listener);
 
 /* For a listener, whose connections inherit it, or for a connection. */
 void listener_set_keepalive(int fd, uint64_t keepalive_ms);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * The listeners that the options ask for, found among those that are open already, or opened.
  */
-#ifndef ECHOD_LISTENERS_H
-#define ECHOD_LISTENERS_H
+#pragma once
 
 #include "echod/handover.h"
 #include "echod/listener.h"
@@ -55,5 +54,3 @@ bool listeners_have(const struct listeners *listeners, int listen_fd);
 
 /* Closes them, but for those that are among others (NULL: none), and forgets them all. */
 void listeners_close(struct listeners *listeners, const struct listeners *others);
-
-#endif

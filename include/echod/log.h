@@ -9,8 +9,7 @@
  * characters become '?', lines are cut at 4 KiB. When the journal reads stderr (systemd.exec(5),
  * $JOURNAL_STREAM), lines carry sd-daemon(3)'s <N> priority.
  */
-#ifndef ECHOD_LOG_H
-#define ECHOD_LOG_H
+#pragma once
 
 #include "echod/bucket.h"
 #include "echod/common/address.h"
@@ -49,5 +48,3 @@ void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 
 /* Lines that stderr did not take. */
 uint64_t log_lost(void);
-
-#endif

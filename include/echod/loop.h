@@ -2,8 +2,7 @@
  * The event loop. When the kernel refuses what libev cannot do without (epoll_wait(2),
  * epoll_create(2), memory), the process ends with a line in the log and exit status 1.
  */
-#ifndef ECHOD_LOOP_H
-#define ECHOD_LOOP_H
+#pragma once
 
 #include <ev.h>
 
@@ -17,5 +16,3 @@ struct ev_loop *loop_new(void);
  */
 void loop_poke_init(struct ev_timer *timer);
 void loop_poke(struct ev_loop *loop, struct ev_timer *timer);
-
-#endif

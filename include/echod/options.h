@@ -1,8 +1,7 @@
 /*
  * What the administrator asked of the daemon: the command line as one struct.
  */
-#ifndef ECHOD_OPTIONS_H
-#define ECHOD_OPTIONS_H
+#pragma once
 
 #include "echod/common/address.h"
 #include "echod/common/option_table.h"
@@ -83,5 +82,3 @@ void options_free(struct options *options);
  * systemd; NULL if there is none.
  */
 const struct option_setting *options_listening(const struct options *options);
-
-#endif

@@ -3,8 +3,7 @@
  * last is still in the cache and goes out next. Items never lent take no memory: their pages have
  * not been touched (mmap(2)).
  */
-#ifndef ECHOD_POOL_H
-#define ECHOD_POOL_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -45,5 +44,3 @@ void *pool_at(const struct pool *pool, uint32_t index);
  */
 void *pool_map(size_t length);
 void pool_unmap(void *memory, size_t length);
-
-#endif

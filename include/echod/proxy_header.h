@@ -3,8 +3,7 @@
  * protocol, versions 1 (text) and 2 (binary),
  * https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt Pure.
  */
-#ifndef ECHOD_PROXY_HEADER_H
-#define ECHOD_PROXY_HEADER_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -30,5 +29,3 @@ struct proxy_header {
  * what follows the addresses (TLVs) is part of the header, and ignored.
  */
 int proxy_header_parse(const unsigned char *bytes, size_t length, struct proxy_header *header);
-
-#endif

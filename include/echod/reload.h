@@ -2,8 +2,7 @@
  * A reload: the daemon executes its program again in its own place, and every connection stays
  * open. What survives goes through a file (handover.h), from the old program to the new one.
  */
-#ifndef ECHOD_RELOAD_H
-#define ECHOD_RELOAD_H
+#pragma once
 
 #include "echod/acceptor.h"
 #include "echod/connection.h"
@@ -58,5 +57,3 @@ void reload_execute(const struct reload *reload, char *problem, size_t size);
  * long it was held up, and the handover is freed.
  */
 void reload_restore(struct reload *reload, struct ev_loop *loop, struct handover *handover);
-
-#endif

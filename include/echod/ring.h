@@ -4,8 +4,7 @@
  * Pure: no system calls, no allocation. The memory is the caller's. Bytes go in and out through
  * contiguous spans, so that recv(2) and send(2) work on the ring itself and nothing is copied.
  */
-#ifndef ECHOD_RING_H
-#define ECHOD_RING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,5 +37,3 @@ const unsigned char *ring_used_span(const struct ring *ring, size_t *length);
 /* Says that the oldest length bytes are done with. Returns 0; -EINVAL if that is more than the span
  * has, and nothing changed. */
 int ring_consume(struct ring *ring, size_t length);
-
-#endif

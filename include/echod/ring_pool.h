@@ -2,8 +2,7 @@
  * Rings with their bytes, made once, lent and given back, last in first out. Memory that was not
  * needed lately goes back to the system (madvise(2), MADV_DONTNEED).
  */
-#ifndef ECHOD_RING_POOL_H
-#define ECHOD_RING_POOL_H
+#pragma once
 
 #include "echod/pool.h"
 #include "echod/ring.h"
@@ -45,5 +44,3 @@ void ring_pool_give(struct ring_pool *rings, struct ring *ring);
  * to give back.
  */
 bool ring_pool_trim(struct ring_pool *rings, uint32_t looks_a_round);
-
-#endif

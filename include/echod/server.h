@@ -1,8 +1,7 @@
 /*
  * The loop and what lives in it, the signals, the drain.
  */
-#ifndef ECHOD_SERVER_H
-#define ECHOD_SERVER_H
+#pragma once
 
 #include "echod/handover.h"
 #include "echod/listeners.h"
@@ -30,5 +29,3 @@ void server_free(struct server *server);
  * counters, SIGHUP reloads. Returns false when it had to give up; a line in the log says why.
  */
 bool server_run(struct server *server);
-
-#endif

@@ -11,8 +11,7 @@
  * manager that does not listen holds up the echo (sd_notify(3) itself opens a socket each time, and
  * blocks). Without $NOTIFY_SOCKET nothing is sent, and nothing in the loop is any different.
  */
-#ifndef ECHOD_SERVICE_H
-#define ECHOD_SERVICE_H
+#pragma once
 
 #include "echod/stats.h"
 
@@ -40,5 +39,3 @@ void service_reloading(struct service *service);
 
 /* The daemon is about to end: in left_ms at the latest. */
 void service_stopping(struct service *service, uint64_t left_ms);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * Signals as events of the loop (signalfd(2)): none interrupts a system call.
  */
-#ifndef ECHOD_SIGNALS_H
-#define ECHOD_SIGNALS_H
+#pragma once
 
 #include <ev.h>
 
@@ -33,5 +32,3 @@ int signals_open(struct signals *signals, const struct signals_config *config);
 
 /* A zeroed struct and a closed one are fine. */
 void signals_close(struct signals *signals);
-
-#endif

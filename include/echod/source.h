@@ -4,8 +4,7 @@
  * are shared by many hosts: each link-local address (fe80::/64) is a source of its own, and an
  * address of NAT64 (64:ff9b::/96, RFC 6052) is the IPv4 address embedded in it. Pure.
  */
-#ifndef ECHOD_SOURCE_H
-#define ECHOD_SOURCE_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdint.h>
@@ -20,5 +19,3 @@ struct in6_addr source_of(const struct in6_addr *address);
 
 /* SipHash of the source. */
 uint64_t source_hash(const struct in6_addr *source, const struct source_key *key);
-
-#endif

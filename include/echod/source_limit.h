@@ -1,8 +1,7 @@
 /*
  * How many connections each source (source.h) has: an exact count with a limit.
  */
-#ifndef ECHOD_SOURCE_LIMIT_H
-#define ECHOD_SOURCE_LIMIT_H
+#pragma once
 
 #include "echod/common/address.h"
 
@@ -30,5 +29,3 @@ int source_limit_connect(struct source_limit *sources, const struct address *pee
 uint32_t source_limit_restore(struct source_limit *sources, const struct address *peer);
 
 void source_limit_disconnect(struct source_limit *sources, uint32_t place);
-
-#endif

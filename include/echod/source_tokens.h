@@ -3,8 +3,7 @@
  * and sources that fall on the same slot share its tokens: a flood of forged sources takes no
  * memory and evicts no other source.
  */
-#ifndef ECHOD_SOURCE_TOKENS_H
-#define ECHOD_SOURCE_TOKENS_H
+#pragma once
 
 #include "echod/common/prefix.h"
 #include "echod/handover.h"
@@ -38,5 +37,3 @@ void source_tokens_save(
         const struct source_tokens *tokens, struct handover_writer *writer, uint64_t now_ns);
 void source_tokens_restore(
         struct source_tokens *tokens, const struct handover_record *record, uint64_t now_ns);
-
-#endif

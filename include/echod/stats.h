@@ -2,8 +2,7 @@
  * Every counter, in one table: what a number is called, in the STATS line, in the exposition for
  * Prometheus and wherever else it is shown, is decided here alone.
  */
-#ifndef ECHOD_STATS_H
-#define ECHOD_STATS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -123,5 +122,3 @@ size_t stats_exposition(const struct stats *stats, char text[STATS_EXPOSITION_SI
 
 /* Counts replies that the kernel refused, by their errno (positive). */
 void stats_count_send_error(struct stats *stats, int error, uint64_t count);
-
-#endif

@@ -3,8 +3,7 @@
  * of file. Nothing is read from it. It takes no slot of a connection, allocates nothing, and goes
  * on at the connection limit and while the daemon drains.
  */
-#ifndef ECHOD_STATS_SOCKET_H
-#define ECHOD_STATS_SOCKET_H
+#pragma once
 
 #include "echod/stats.h"
 
@@ -23,5 +22,3 @@ struct stats_socket_config {
 /* Starts to serve. Returns NULL and sets errno (ENOMEM). */
 struct stats_socket *stats_socket_new(const struct stats_socket_config *config);
 void stats_socket_free(struct stats_socket *stats_socket);
-
-#endif

@@ -10,8 +10,7 @@
  * were not lent for 5 s is given back to the system. The sweep sleeps while no connection is open
  * and no memory is left to give back.
  */
-#ifndef ECHOD_SWEEP_H
-#define ECHOD_SWEEP_H
+#pragma once
 
 #include "echod/connection.h"
 
@@ -55,5 +54,3 @@ void sweep_end_delivered(struct sweep *sweep);
 
 /* Closes (CLOSE_FULL) the longest-idle connection if it is idle longer than idle_timeout_full. */
 void sweep_free_slot(struct sweep *sweep);
-
-#endif

@@ -2,8 +2,7 @@
  * A train: datagrams from one source that the kernel hands over, and takes back, as one (UDP_GRO
  * and UDP_SEGMENT, linux/udp.h). A single datagram is a train of one. Pure.
  */
-#ifndef ECHOD_TRAIN_H
-#define ECHOD_TRAIN_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ train_piece(const struct train *train, size_t offset)
 
 	return train->segment > 0 && train->segment < rest ? train->segment : rest;
 }
-
-#endif

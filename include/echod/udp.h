@@ -4,8 +4,7 @@
  * that the request was sent to. Every datagram received is counted as answered, refused or failed,
  * each by its reason.
  */
-#ifndef ECHOD_UDP_H
-#define ECHOD_UDP_H
+#pragma once
 
 #include "echod/listeners.h"
 #include "echod/options.h"
@@ -30,5 +29,3 @@ void udp_update_stats(struct udp *udp);
 
 /* What its sources have spent, to be saved and restored. */
 struct source_tokens *udp_tokens(struct udp *udp);
-
-#endif

@@ -2,8 +2,7 @@
  * What the kernel tells beside a datagram, and is told beside the reply: control messages (cmsg(3),
  * ip(7), ipv6(7); UDP_GRO and UDP_SEGMENT in linux/udp.h).
  */
-#ifndef ECHOD_UDP_CMSG_H
-#define ECHOD_UDP_CMSG_H
+#pragma once
 
 #include "echod/common/address.h"
 
@@ -54,5 +53,3 @@ void udp_cmsg_write_departure(struct msghdr *message, const struct udp_departure
  * back. */
 void udp_cmsg_append_segment(struct msghdr *message, uint16_t segment);
 void udp_cmsg_remove_segment(struct msghdr *message);
-
-#endif

@@ -5,8 +5,7 @@
  * echo services whose ports point at each other never stop (CVE-1999-0103, CVE-2024-2169;
  * broadcasts: CVE-1999-0514). Refusals are silent on the wire.
  */
-#ifndef ECHOD_UDP_FILTER_H
-#define ECHOD_UDP_FILTER_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -45,5 +44,3 @@ void udp_filter_ports_allow(struct udp_filter_ports *ports, uint16_t port);
 
 enum udp_filter_verdict udp_filter_verdict(
         const struct udp_filter_ports *ports, const struct udp_filter_datagram *datagram);
-
-#endif

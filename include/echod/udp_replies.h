@@ -6,8 +6,7 @@
  * refuses a group, its datagrams go out one by one. Nothing waits: a reply that the kernel refuses
  * is dropped and counted by its errno.
  */
-#ifndef ECHOD_UDP_REPLIES_H
-#define ECHOD_UDP_REPLIES_H
+#pragma once
 
 #include "echod/stats.h"
 #include "echod/train.h"
@@ -73,5 +72,3 @@ void udp_replies_add(struct udp_replies *replies, struct address *to, void *byte
 
 /* Sends all that were added and counts what became of each datagram; the batch is empty again. */
 void udp_replies_send(struct udp_replies *replies, int fd, struct stats *stats);
-
-#endif

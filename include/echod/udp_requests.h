@@ -1,8 +1,7 @@
 /*
  * Datagrams on their way in, a batch at a time: recvmmsg(2).
  */
-#ifndef ECHOD_UDP_REQUESTS_H
-#define ECHOD_UDP_REQUESTS_H
+#pragma once
 
 #include "echod/common/address.h"
 #include "echod/udp_cmsg.h"
@@ -39,5 +38,3 @@ void udp_requests_free(struct udp_requests *requests);
  * messages were received, or a negative errno.
  */
 int udp_requests_receive(struct udp_requests *requests, int fd, size_t control_size);
-
-#endif

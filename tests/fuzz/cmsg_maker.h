@@ -2,8 +2,7 @@
  * The kernel's side of control messages: put_cmsg() of net/core/scm.c, with messages made up by a
  * fuzzer.
  */
-#ifndef ECHOD_FUZZ_CMSG_MAKER_H
-#define ECHOD_FUZZ_CMSG_MAKER_H
+#pragma once
 
 #include "fuzz.h"
 
@@ -29,5 +28,3 @@ void input_address(struct input *input, struct in6_addr *address, bool few);
  * used of it.
  */
 void control_messages_put(struct msghdr *message, struct input *input, struct told *told);
-
-#endif

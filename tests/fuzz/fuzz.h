@@ -2,8 +2,7 @@
  * What every fuzzer includes: libFuzzer's entry, the bytes it makes up, and a claim that has to
  * hold for all of them.
  */
-#ifndef ECHOD_FUZZ_H
-#define ECHOD_FUZZ_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -74,5 +73,3 @@ input_text(struct input *input)
 	input_byte(input);
 	return text;
 }
-
-#endif

@@ -2,8 +2,7 @@
  * What must become of each datagram: answered with the same bytes to where it came from, or
  * refused and counted. Written down again, from the documentation, independently of the daemon.
  */
-#ifndef ECHOD_FUZZ_UDP_MODEL_H
-#define ECHOD_FUZZ_UDP_MODEL_H
+#pragma once
 
 #include "cmsg_maker.h"
 
@@ -76,5 +75,3 @@ void model_send_single(struct model *model, const struct sent *sent, int error);
 
 /* The end of a turn: nothing may be owed any more. */
 void model_finish(struct model *model);
-
-#endif

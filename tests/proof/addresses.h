@@ -1,8 +1,7 @@
 /*
  * The macros of <netinet/in.h> that Frama-C's own headers lack, and what they mean: RFC 3493, 6.7.
  */
-#ifndef PROOF_ADDRESSES_H
-#define PROOF_ADDRESSES_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -64,5 +63,3 @@ _Bool IN6_ARE_ADDR_EQUAL(const struct in6_addr *a, const struct in6_addr *b);
     ensures \result <==> is_loopback_address(address);
 */
 static inline bool address_is_loopback(const struct in6_addr *address);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * What is taken for granted of the functions that both parsers of addresses call.
  */
-#ifndef PROOF_PARSERS_H
-#define PROOF_PARSERS_H
+#pragma once
 
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ int pton_AF_INET6(const char *text, struct in6_addr *address);
     ensures \result == 0 || \result == -EINVAL || \result == -ERANGE;
 */
 int units_parse_count(const char *text, uint64_t *count);
-
-#endif

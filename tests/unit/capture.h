@@ -1,8 +1,7 @@
 /*
  * The process's stderr, lent to the log: what the log writes, the test reads.
  */
-#ifndef ECHOD_TEST_CAPTURE_H
-#define ECHOD_TEST_CAPTURE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,5 +25,3 @@ const char *capture_contents(int fd);
 
 /* What has been written to the other end of a pipe or socket. */
 const char *capture_receive(int fd);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * Connections to the peer of the scripted kernel (kernel.h), on a real loop.
  */
-#ifndef ECHOD_TEST_CONNECTED_H
-#define ECHOD_TEST_CONNECTED_H
+#pragma once
 
 #include "kernel.h"
 
@@ -37,5 +36,3 @@ struct connection *connected_open(void);
 
 /* What epoll reports of these events reaches the connection if it waits for them. */
 void connected_iterate(struct connection *c, int events);
-
-#endif

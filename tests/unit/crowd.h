@@ -1,8 +1,7 @@
 /*
  * Connections for the sweep to look at, and time that passes only when the test says so.
  */
-#ifndef ECHOD_TEST_CROWD_H
-#define ECHOD_TEST_CROWD_H
+#pragma once
 
 #include "echod/connection_begin.h"
 #include "echod/sweep.h"
@@ -37,5 +36,3 @@ void crowd_pass(uint64_t time_ms);
 
 /* The process was stopped for so long: one iteration, late. */
 void crowd_stop(uint64_t time_ms);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * An acceptor with everything it needs, on scripted listeners and on the fake clock.
  */
-#ifndef ECHOD_TEST_ENTRANCE_H
-#define ECHOD_TEST_ENTRANCE_H
+#pragma once
 
 #include "echod/acceptor.h"
 
@@ -41,5 +40,3 @@ void pass(uint64_t time_ms);
 
 /* One of the connections ends. */
 void leave(void);
-
-#endif

@@ -1,12 +1,9 @@
 /*
  * Time that only the test moves: clock_gettime(2) ends here, libev's too.
  */
-#ifndef ECHOD_TEST_FAKE_CLOCK_H
-#define ECHOD_TEST_FAKE_CLOCK_H
+#pragma once
 
 #include "echod/common/clock.h"
 
 /* Every clock's time. Begins at some seconds, so that nothing mistakes 0 for the past. */
 extern uint64_t fake_clock_ns;
-
-#endif

@@ -2,8 +2,7 @@
  * A scripted kernel for a connection's system calls: a queue of what the peer sent, a budget of
  * what the kernel takes, and errors at will. recv(2) and send(2) of the module under test end here.
  */
-#ifndef ECHOD_TEST_KERNEL_H
-#define ECHOD_TEST_KERNEL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,5 +47,3 @@ void kernel_peer_sends(size_t length);
 
 /* Whether what was echoed is what was sent, from the first byte on, length bytes. */
 bool kernel_echoed_exactly(size_t length);
-
-#endif

@@ -2,8 +2,7 @@
  * Memory and keys that may be refused: calloc(3), mmap(2) and getentropy(3) of the module under
  * test end here. Behind each mapping lies a page that must not be touched.
  */
-#ifndef ECHOD_TEST_MAPPED_H
-#define ECHOD_TEST_MAPPED_H
+#pragma once
 
 #include <stddef.h>
 
@@ -19,5 +18,3 @@ extern struct mapped mapped;
 
 /* For cmocka_unit_test_setup(), too. */
 int mapped_reset(void **state);
-
-#endif

@@ -2,8 +2,7 @@
  * Results of ten processes, and the result of all of them: the same exchanges are recorded in the
  * whole and in one of the parts each.
  */
-#ifndef ECHOD_TEST_PARTS_H
-#define ECHOD_TEST_PARTS_H
+#pragma once
 
 #include "echod/tools/result.h"
 
@@ -31,5 +30,3 @@ char *parts_json(const struct result *result);
 
 void assert_same_result(const struct result *a, const struct result *b);
 void merge_part(struct result *sum, const struct result *part);
-
-#endif

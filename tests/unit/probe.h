@@ -1,8 +1,7 @@
 /*
  * A table with an option of each kind, and what a command line makes of it.
  */
-#ifndef ECHOD_TEST_PROBE_H
-#define ECHOD_TEST_PROBE_H
+#pragma once
 
 #include "echod/common/option_table.h"
 
@@ -36,5 +35,3 @@ int probe_teardown(void **state);
 
 #define TRY(...)                                                                                   \
 	probe_try((const char *const[]){"probe", __VA_ARGS__ __VA_OPT__(, ) NULL}, PROBE_PROBLEM)
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * A daemon as far as a reload knows it, and the system calls of one, which execute nothing.
  */
-#ifndef ECHOD_TEST_RELOADING_H
-#define ECHOD_TEST_RELOADING_H
+#pragma once
 
 #include "echod/reload.h"
 
@@ -46,5 +45,3 @@ void make(struct parts *parts);
 
 /* with its descriptors, or without those that another program has taken over */
 void unmake(struct parts *parts, const struct parts *heir);
-
-#endif

@@ -2,8 +2,7 @@
  * Scripted listeners: accept4(2) ends here. Their descriptors are eventfds, readable as long as
  * a connection waits, so the real epoll reports them like listening sockets.
  */
-#ifndef ECHOD_TEST_SCRIPTED_LISTENERS_H
-#define ECHOD_TEST_SCRIPTED_LISTENERS_H
+#pragma once
 
 #include "echod/common/address.h"
 #include "echod/listeners.h"
@@ -48,5 +47,3 @@ size_t scripted_accepted(void);
 
 /* How often text is in the log. */
 size_t scripted_logged(const char *text);
-
-#endif

@@ -2,8 +2,7 @@
  * A kernel that replies are sent to: it keeps what it takes, cut into datagrams, and refuses what
  * it is told to. sendmmsg(2), sendmsg(2) and clock_gettime(2) have to end here (--wrap).
  */
-#ifndef ECHOD_TEST_SENDING_H
-#define ECHOD_TEST_SENDING_H
+#pragma once
 
 #include "fake_clock.h"
 
@@ -53,5 +52,3 @@ void sending_add(uint16_t port, size_t start, struct train train, int traffic_cl
 
 /* Sends the batch and begins the next one. */
 void sending_send(void);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * The real kernel's sockets, some of whose calls fail when the test says so.
  */
-#ifndef ECHOD_TEST_SOCKETS_H
-#define ECHOD_TEST_SOCKETS_H
+#pragma once
 
 #include "echod/listeners.h"
 
@@ -49,5 +48,3 @@ size_t sockets_open(void);
 
 /* A socket bound to a free port of loopback. */
 int sockets_bound(int family, int type, struct address *address);
-
-#endif

@@ -1,6 +1,5 @@
 /* What every unit test includes, in the order that cmocka wants. */
-#ifndef ECHOD_TEST_H
-#define ECHOD_TEST_H
+#pragma once
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,5 +9,3 @@
 #include <cmocka.h>
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-
-#endif

@@ -1,6 +1,5 @@
 /* Line charts as inline SVG, for a page that brings the colours (classes run0, run1 and so on). */
-#ifndef ECHOD_BENCH_CHART_H
-#define ECHOD_BENCH_CHART_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,5 +30,3 @@ void chart_point(struct chart *chart, double x, double y);
 void chart_end_line(struct chart *chart);
 
 void chart_end(const struct chart *chart);
-
-#endif

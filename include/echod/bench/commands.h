@@ -1,6 +1,5 @@
 /* What echod-bench does with results of earlier runs: its subcommands. */
-#ifndef ECHOD_BENCH_COMMANDS_H
-#define ECHOD_BENCH_COMMANDS_H
+#pragma once
 
 #include "echod/tools/result.h"
 
@@ -19,5 +18,3 @@ enum exit_code command_show(const struct result *result, int json);
 /* argv[0] is the subcommand's name. */
 enum exit_code command_merge(int argc, char **argv);
 enum exit_code command_report(int argc, char **argv);
-
-#endif

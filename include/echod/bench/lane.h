@@ -2,8 +2,7 @@
  * One connection, or one socket for datagrams, on which messages go out and come back. There are
  * two kinds with one interface. Nothing is allocated while messages flow.
  */
-#ifndef ECHOD_BENCH_LANE_H
-#define ECHOD_BENCH_LANE_H
+#pragma once
 
 #include "echod/bench/traffic.h"
 
@@ -49,5 +48,3 @@ lane_await(struct lane *lane, bool writable)
 	ev_io_set(&lane->io, lane->io.fd, events);
 	ev_io_start(lane->traffic->loop, &lane->io);
 }
-
-#endif

@@ -2,8 +2,7 @@
  * A whole run: open the connections, wait for the start, warm up, measure, wait for what is in
  * flight.
  */
-#ifndef ECHOD_BENCH_LOAD_H
-#define ECHOD_BENCH_LOAD_H
+#pragma once
 
 #include "echod/bench/lane.h"
 #include "echod/bench/measurement.h"
@@ -73,5 +72,3 @@ void load_run(struct load *load);
 void load_update(struct load *load);
 
 void load_release(struct load *load);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * Turns what flows into a result: from its beginning to its end, second by second.
  */
-#ifndef ECHOD_BENCH_MEASUREMENT_H
-#define ECHOD_BENCH_MEASUREMENT_H
+#pragma once
 
 #include "echod/bench/options.h"
 #include "echod/bench/traffic.h"
@@ -37,5 +36,3 @@ void measurement_update(struct measurement *measurement);
 
 /* Everything is over: records what has come back since the last interval. */
 void measurement_finish(struct measurement *measurement);
-
-#endif

@@ -2,8 +2,7 @@
  * Opens many connections, a limited number at a time, so that the peer's backlog is not what is
  * measured; or more and more of them, each when it is due.
  */
-#ifndef ECHOD_BENCH_OPENER_H
-#define ECHOD_BENCH_OPENER_H
+#pragma once
 
 #include "echod/bench/schedule.h"
 #include "echod/bench/source_range.h"
@@ -60,5 +59,3 @@ void opener_add(struct opener *opener);
 
 /* Closes what is on its way; no callback comes any more. */
 void opener_stop(struct opener *opener);
-
-#endif

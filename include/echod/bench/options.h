@@ -1,6 +1,5 @@
 /* The command line of echod-bench. */
-#ifndef ECHOD_BENCH_OPTIONS_H
-#define ECHOD_BENCH_OPTIONS_H
+#pragma once
 
 #include "echod/bench/source_range.h"
 #include "echod/tools/tool_options.h"
@@ -41,5 +40,3 @@ const char *bench_options_fit(const struct bench_options *options, const struct 
 /* As option_table_read(), and checks what depends on more than one option. */
 enum option_outcome bench_options_read(
         struct bench_options *options, int argc, char **argv, char *problem, size_t size);
-
-#endif

@@ -2,8 +2,7 @@
  * Wakes the loop when messages of a schedule are due, by a timerfd: the loop's own timers are in
  * milliseconds.
  */
-#ifndef ECHOD_BENCH_PACER_H
-#define ECHOD_BENCH_PACER_H
+#pragma once
 
 #include "echod/bench/schedule.h"
 
@@ -25,5 +24,3 @@ void pacer_stop(struct pacer *pacer);
 
 /* Fine for one that is all zero. */
 void pacer_release(struct pacer *pacer);
-
-#endif

@@ -1,6 +1,5 @@
 /* How results are shown. */
-#ifndef ECHOD_BENCH_REPORT_H
-#define ECHOD_BENCH_REPORT_H
+#pragma once
 
 #include "echod/bench/workers.h"
 #include "echod/tools/result.h"
@@ -13,5 +12,3 @@ void report_text(const struct result *result, FILE *file);
 /* A line that replaces itself on the terminal (stderr); live_end() removes it. */
 void live_show(const struct workers *workers);
 void live_end(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* Results as one page that needs nothing else: no script, no other file. */
-#ifndef ECHOD_BENCH_REPORT_HTML_H
-#define ECHOD_BENCH_REPORT_HTML_H
+#pragma once
 
 #include "echod/tools/result.h"
 
@@ -15,5 +14,3 @@ void report_html(const struct result *const *runs, size_t n, FILE *file);
 
 /* The same into a file. Returns 0 or a negative errno. */
 int report_html_write(const struct result *const *runs, size_t n, const char *path);
-
-#endif

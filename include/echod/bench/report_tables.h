@@ -1,6 +1,5 @@
 /* The tables of a page (HTML) about results: between report_html.c and report_tables.c. */
-#ifndef ECHOD_BENCH_REPORT_TABLES_H
-#define ECHOD_BENCH_REPORT_TABLES_H
+#pragma once
 
 #include "echod/common/clock.h"
 #include "echod/tools/result.h"
@@ -29,5 +28,3 @@ void report_connections(const struct result *const *runs, size_t n, FILE *file);
 
 /* What was run. */
 void report_settings(const struct result *const *runs, size_t n, FILE *file);
-
-#endif

@@ -1,6 +1,5 @@
 /* Results in files. */
-#ifndef ECHOD_BENCH_RESULT_FILE_H
-#define ECHOD_BENCH_RESULT_FILE_H
+#pragma once
 
 #include "echod/tools/result.h"
 
@@ -28,5 +27,3 @@ int result_file_read(const char *path, struct result *result, char *problem, siz
  */
 int result_file_merge(
         char *const *paths, size_t n, struct result *result, char *problem, size_t size);
-
-#endif

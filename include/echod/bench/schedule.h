@@ -2,8 +2,7 @@
  * When each message of an open loop is due, whatever became of those before it: latency counts from
  * here, so that a server that stands still cannot hide how long its clients would have waited.
  */
-#ifndef ECHOD_BENCH_SCHEDULE_H
-#define ECHOD_BENCH_SCHEDULE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -16,5 +15,3 @@ uint64_t schedule_due_ns(const struct schedule *schedule, uint64_t message);
 
 /* How many messages are due by now. */
 uint64_t schedule_count(const struct schedule *schedule, uint64_t now_ns);
-
-#endif

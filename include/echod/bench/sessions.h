@@ -3,8 +3,7 @@
  * closed loop the next one begins when one has ended; in an open loop each begins when it is due,
  * or waits for a free lane, and its time counts from when it was due.
  */
-#ifndef ECHOD_BENCH_SESSIONS_H
-#define ECHOD_BENCH_SESSIONS_H
+#pragma once
 
 #include "echod/bench/load.h"
 
@@ -22,5 +21,3 @@ void sessions_measure(struct load *load);
 
 /* Whether connections cannot be opened. */
 bool sessions_are_hopeless(const struct load *load);
-
-#endif

@@ -2,8 +2,7 @@
  * Addresses to come from: one, a prefix (RFC 4632), or a first and a last. An address has some
  * 28,000 free ports towards one peer; a range has as many times more.
  */
-#ifndef ECHOD_BENCH_SOURCE_RANGE_H
-#define ECHOD_BENCH_SOURCE_RANGE_H
+#pragma once
 
 #include "echod/common/address.h"
 
@@ -22,5 +21,3 @@ int source_range_parse(const char *text, struct source_range *range);
 
 /* The address that is this many behind the first, from the first again after the last. */
 struct address source_range_at(const struct source_range *range, uint64_t index);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * What all connections of a run share: what is sent, when, and what has become of it.
  */
-#ifndef ECHOD_BENCH_TRAFFIC_H
-#define ECHOD_BENCH_TRAFFIC_H
+#pragma once
 
 #include "echod/bench/schedule.h"
 #include "echod/tools/dial.h"
@@ -106,5 +105,3 @@ traffic_trouble(struct traffic *traffic, int error)
 	if (traffic->n_troubles++ == 0)
 		traffic->trouble = error;
 }
-
-#endif

@@ -2,8 +2,7 @@
  * The processes of a run. Each worker has its share of the connections, of the rate and of the
  * total, loads, and reports over a pipe; this process waits, merges and shows.
  */
-#ifndef ECHOD_BENCH_WORKERS_H
-#define ECHOD_BENCH_WORKERS_H
+#pragma once
 
 #include "echod/bench/options.h"
 #include "echod/common/address.h"
@@ -37,5 +36,3 @@ int workers_run(struct workers *workers, struct result *result);
  * Returns 0 or a negative errno; release the result in either case.
  */
 int workers_merge(const struct workers *workers, bool last_only, struct result *result);
-
-#endif

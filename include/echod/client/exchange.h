@@ -2,8 +2,7 @@
  * The exchanges of one flow: what was begun, what has come back, and what became of it. Knows
  * messages and bytes, no sockets and no timers.
  */
-#ifndef ECHOD_CLIENT_EXCHANGE_H
-#define ECHOD_CLIENT_EXCHANGE_H
+#pragma once
 
 #include "echod/client/message.h"
 #include "echod/client/tally.h"
@@ -84,5 +83,3 @@ void exchanges_take_datagram(
 
 /* Bytes of a stream came back. Returns false when they are more than was ever sent. */
 bool exchanges_take_stream(struct exchanges *exchanges, const unsigned char *bytes, size_t length);
-
-#endif

@@ -4,8 +4,7 @@
  * A flow tells its owner what happens through the callbacks of the plan; none of them may end or
  * release the flow.
  */
-#ifndef ECHOD_CLIENT_FLOW_H
-#define ECHOD_CLIENT_FLOW_H
+#pragma once
 
 #include "echod/client/exchange.h"
 #include "echod/tools/dial.h"
@@ -74,5 +73,3 @@ void flow_abort(struct flow *flow);
 
 /* Closes and frees; no callback comes. */
 void flow_release(struct flow *flow);
-
-#endif

@@ -3,8 +3,7 @@
  * of at least PAYLOAD_KEY_SIZE bytes starts with its number, by which a datagram's echo is
  * recognized.
  */
-#ifndef ECHOD_CLIENT_MESSAGE_H
-#define ECHOD_CLIENT_MESSAGE_H
+#pragma once
 
 #include "echod/tools/payload.h"
 
@@ -30,5 +29,3 @@ uint64_t message_key(const struct message *message, size_t flow, uint64_t number
 /* Writes length bytes of the message from this offset on; within size. */
 void message_copy(
         const struct message *message, uint64_t key, size_t offset, void *bytes, size_t length);
-
-#endif

@@ -1,6 +1,5 @@
 /* Which size of datagram still comes back in one piece. */
-#ifndef ECHOD_CLIENT_MTU_H
-#define ECHOD_CLIENT_MTU_H
+#pragma once
 
 #include "echod/client/session.h"
 
@@ -10,5 +9,3 @@
  * SESSION_UNCLEAN when nothing comes back, or SESSION_ERROR.
  */
 enum session_outcome mtu_run(const struct client_options *options);
-
-#endif

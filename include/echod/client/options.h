@@ -1,6 +1,5 @@
 /* The command line of echod-client. */
-#ifndef ECHOD_CLIENT_OPTIONS_H
-#define ECHOD_CLIENT_OPTIONS_H
+#pragma once
 
 #include "echod/tools/tool_options.h"
 
@@ -33,5 +32,3 @@ extern const struct option_table client_option_table;
 /* As option_table_read(), and checks what depends on more than one option. */
 enum option_outcome client_options_read(
         struct client_options *options, int argc, char **argv, char *problem, size_t size);
-
-#endif

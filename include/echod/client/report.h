@@ -1,6 +1,5 @@
 /* What the client shows, to people and to machines. Both write to stdout. */
-#ifndef ECHOD_CLIENT_REPORT_H
-#define ECHOD_CLIENT_REPORT_H
+#pragma once
 
 #include "echod/client/session.h"
 
@@ -8,5 +7,3 @@ extern const struct report text_report;
 
 /* One JSON object a line (RFC 8259): exchanges, at last the flows of a sweep and the summary. */
 extern const struct report json_report;
-
-#endif

@@ -2,8 +2,7 @@
  * A whole run of the client: the peer's addresses one after the other, on each all flows, until one
  * address lets at least one flow in.
  */
-#ifndef ECHOD_CLIENT_SESSION_H
-#define ECHOD_CLIENT_SESSION_H
+#pragma once
 
 #include "echod/client/flow.h"
 #include "echod/client/options.h"
@@ -56,5 +55,3 @@ struct tally session_tally(const struct session *session);
 /* In words: "connect to [::1]:50007: Connection refused". Returns text. */
 char *session_explain(
         const struct session *session, const struct flow *flow, char *text, size_t size);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * How many exchanges ended how, and how long they took.
  */
-#ifndef ECHOD_CLIENT_TALLY_H
-#define ECHOD_CLIENT_TALLY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,5 +37,3 @@ double tally_deviation_ns(const struct tally *tally);
 
 /* Whether all that was sent came back once and unchanged. */
 bool tally_is_clean(const struct tally *tally);
-
-#endif

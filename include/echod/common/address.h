@@ -1,8 +1,7 @@
 /*
  * Socket addresses: from text, to text, and the questions that more than one module asks of them.
  */
-#ifndef ECHOD_COMMON_ADDRESS_H
-#define ECHOD_COMMON_ADDRESS_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -70,5 +69,3 @@ struct address address_from_ipv6(const struct in6_addr *ipv6);
 
 /* The IPv6 address, v4-mapped for IPv4. Returns false for families other than these two. */
 bool address_as_ipv6(const struct address *address, struct in6_addr *ipv6);
-
-#endif

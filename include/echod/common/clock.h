@@ -2,8 +2,7 @@
  * The one clock that durations are measured with: CLOCK_MONOTONIC (clock_gettime(2)), which the
  * administrator cannot set.
  */
-#ifndef ECHOD_COMMON_CLOCK_H
-#define ECHOD_COMMON_CLOCK_H
+#pragma once
 
 #include <stdint.h>
 #include <time.h>
@@ -19,5 +18,3 @@ clock_now_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
-
-#endif

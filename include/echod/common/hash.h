@@ -2,8 +2,7 @@
  * A fast hash without a key (Fibonacci hashing), for tables in which keys that collide cost a
  * bounded time. Peers can choose such keys: where that would hurt, source_hash() has a key.
  */
-#ifndef ECHOD_COMMON_HASH_H
-#define ECHOD_COMMON_HASH_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ hash_words(const void *bytes, size_t length)
 	}
 	return hash >> 16;
 }
-
-#endif

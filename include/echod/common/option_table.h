@@ -2,8 +2,7 @@
  * Options from one table: the help, the checks and the defaults of every option have this one
  * source, on the command line, which getopt_long(3) splits, and in a configuration file.
  */
-#ifndef ECHOD_COMMON_OPTION_TABLE_H
-#define ECHOD_COMMON_OPTION_TABLE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -100,5 +99,3 @@ char *option_setting_name(const struct option_setting *setting, char *text, size
 
 /* Writes what a value must be: "a whole number from 0 to 65535". Returns text. */
 char *option_spec_values(const struct option_spec *spec, char *text, size_t size);
-
-#endif

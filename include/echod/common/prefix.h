@@ -1,8 +1,7 @@
 /*
  * A range of IP addresses in CIDR notation (RFC 4632; RFC 4291, 2.3). Pure.
  */
-#ifndef ECHOD_COMMON_PREFIX_H
-#define ECHOD_COMMON_PREFIX_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -23,5 +22,3 @@ int prefix_parse(const char *text, struct prefix *prefix);
 /* Whether the prefix holds an address; IPv4 ones are given v4-mapped, and only IPv4 prefixes hold
  * them: ::/0 does not. */
 bool prefix_contains(const struct prefix *prefix, const struct in6_addr *address);
-
-#endif

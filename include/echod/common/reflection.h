@@ -3,8 +3,7 @@
  * services of which a forged datagram could make an endless conversation (CERT CA-1996-01,
  * CVE-2024-2169).
  */
-#ifndef ECHOD_COMMON_REFLECTION_H
-#define ECHOD_COMMON_REFLECTION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,5 +23,3 @@ reflection_price(uint64_t size)
 /* Whether datagrams from this port (host order) stay unanswered by default: 0, those below 1024,
  * and services above that answer whatever reaches them. */
 bool reflection_port_refused(uint16_t port);
-
-#endif

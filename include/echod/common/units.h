@@ -5,8 +5,7 @@
  * -EINVAL (not such a number) or -ERANGE (too large for its type) and stores nothing. No sign, no
  * white space, no locale.
  */
-#ifndef ECHOD_COMMON_UNITS_H
-#define ECHOD_COMMON_UNITS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -22,5 +21,3 @@ int units_parse_time(const char *text, uint64_t *time_ms);
 
 /* A size as digits and nothing or one of K, M, G (powers of 1024): "4096", "16K". Stores bytes. */
 int units_parse_size(const char *text, uint64_t *size_bytes);
-
-#endif

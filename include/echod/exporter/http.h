@@ -1,8 +1,7 @@
 /*
  * The exporter's HTTP: GET and HEAD of a few paths, on listening sockets that are given to it.
  */
-#ifndef ECHOD_EXPORTER_HTTP_H
-#define ECHOD_EXPORTER_HTTP_H
+#pragma once
 
 #include "echod/stat/reader.h"
 
@@ -33,5 +32,3 @@ int http_timeout_ms(struct http *http);
 void http_run(struct http *http);
 
 void http_free(struct http *http);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * What the exporter says: the answers of all daemons as one text in Prometheus' format.
  */
-#ifndef ECHOD_EXPORTER_METRICS_H
-#define ECHOD_EXPORTER_METRICS_H
+#pragma once
 
 #include "echod/stat/reader.h"
 
@@ -12,5 +11,3 @@
  * Returns the text, to be freed, and its length; or NULL without memory.
  */
 char *metrics_merge(const struct reader *reader, size_t *length);
-
-#endif

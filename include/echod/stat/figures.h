@@ -2,8 +2,7 @@
  * What echod-stat shows of a daemon: how much there is now, and how much came per second since the
  * answer before.
  */
-#ifndef ECHOD_STAT_FIGURES_H
-#define ECHOD_STAT_FIGURES_H
+#pragma once
 
 #include "echod/stat/reader.h"
 
@@ -37,5 +36,3 @@ void figures_update(struct figures_past *past, const struct reader_source *sourc
 
 /* Adds what is known. */
 void figures_add(double sum[FIGURES], const double part[FIGURES]);
-
-#endif

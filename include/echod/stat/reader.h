@@ -1,8 +1,7 @@
 /*
  * Reads stats sockets (echod(8), --stats-socket), all of them at once.
  */
-#ifndef ECHOD_STAT_READER_H
-#define ECHOD_STAT_READER_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,5 +37,3 @@ void reader_free(struct reader *reader);
 
 /* The sum of all samples of a family ("echod_datagrams_refused_total") in an answer. */
 uint64_t reader_sum(const struct reader_source *source, const char *family);
-
-#endif

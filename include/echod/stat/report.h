@@ -1,6 +1,5 @@
 /* The lines of echod-stat, on stdout: as columns and as JSON. */
-#ifndef ECHOD_STAT_REPORT_H
-#define ECHOD_STAT_REPORT_H
+#pragma once
 
 #include "echod/stat/figures.h"
 
@@ -16,5 +15,3 @@ void report_text(const struct reader_source *source, int name_width, const doubl
  * memory. */
 void report_json(
         const struct reader_source *source, uint64_t time_ns, const double figures[FIGURES]);
-
-#endif

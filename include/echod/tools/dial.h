@@ -1,8 +1,7 @@
 /*
  * Sockets that go out to a peer: non-blocking, from an address and a port that can be chosen.
  */
-#ifndef ECHOD_TOOLS_DIAL_H
-#define ECHOD_TOOLS_DIAL_H
+#pragma once
 
 #include "echod/common/address.h"
 
@@ -44,5 +43,3 @@ struct tcp_sums {
 void dial_add_tcp_info(int peer_fd, struct tcp_sums *sums);
 
 void dial_add_tcp_sums(struct tcp_sums *sums, const struct tcp_sums *more);
-
-#endif

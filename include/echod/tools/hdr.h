@@ -3,8 +3,7 @@
  * other languages read: https://github.com/HdrHistogram. Two significant digits there are the
  * buckets of histogram.h here.
  */
-#ifndef ECHOD_TOOLS_HDR_H
-#define ECHOD_TOOLS_HDR_H
+#pragma once
 
 #include "echod/tools/histogram.h"
 
@@ -27,5 +26,3 @@ char *hdr_to_text(const unsigned char *bytes, size_t size);
 
 /* From such text back to bytes, with room for HDR_MAX_SIZE. Returns 0, -EBADMSG or -ENOMEM. */
 int hdr_from_text(const char *text, unsigned char *bytes, size_t *size);
-
-#endif

@@ -2,8 +2,7 @@
  * How often each value came up, in buckets that grow with the value: 128 between every two powers
  * of two, so that no value read from it is more than 1/128 (0.8 %) off. Values below 256 are exact.
  */
-#ifndef ECHOD_TOOLS_HISTOGRAM_H
-#define ECHOD_TOOLS_HISTOGRAM_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -70,5 +69,3 @@ int histogram_write(const struct histogram *histogram, double unit, FILE *file);
 /* Draws it, values divided by unit: a line each power of two. */
 void histogram_draw(
         const struct histogram *histogram, double unit, const char *unit_name, FILE *file);
-
-#endif

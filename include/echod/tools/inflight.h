@@ -6,8 +6,7 @@
  * A slot carries the numbers slot, slot + capacity, slot + 2 * capacity and so on. To begin
  * them in turn gives consecutive numbers; to begin any that is free never waits for a lost one.
  */
-#ifndef ECHOD_TOOLS_INFLIGHT_H
-#define ECHOD_TOOLS_INFLIGHT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,5 +59,3 @@ enum inflight_verdict inflight_settle(struct inflight *inflight, uint64_t number
 
 /* Gives up a pending number. */
 void inflight_give_up(struct inflight *inflight, uint64_t number);
-
-#endif

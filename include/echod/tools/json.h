@@ -2,8 +2,7 @@
  * Members of JSON objects as results write them. json-c gives NULL for want of memory and takes it
  * for null: such an object is incomplete, not wrong.
  */
-#ifndef ECHOD_TOOLS_JSON_H
-#define ECHOD_TOOLS_JSON_H
+#pragma once
 
 #include <stdint.h>
 
@@ -18,5 +17,3 @@ void json_add_text(struct json_object *object, const char *name, const char *tex
 
 /* Prints the object as a line on standard output, and frees it. */
 void json_print_line(struct json_object *object);
-
-#endif

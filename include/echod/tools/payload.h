@@ -5,8 +5,7 @@
  * A window of random bytes repeats for ever with a period that is prime, so that neither a lost
  * block nor a shifted one looks right. A position in it is a number of bytes and never runs out.
  */
-#ifndef ECHOD_TOOLS_PAYLOAD_H
-#define ECHOD_TOOLS_PAYLOAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,5 +46,3 @@ uint64_t payload_key_read(const unsigned char bytes[PAYLOAD_KEY_SIZE]);
 
 /* The position from which a key's bytes are taken: far apart for neighbours. */
 uint64_t payload_position(uint64_t key);
-
-#endif

@@ -1,8 +1,5 @@
 /* The words for an error of a connection, a socket or a run. */
-#ifndef ECHOD_TOOLS_REASON_H
-#define ECHOD_TOOLS_REASON_H
+#pragma once
 
 /* error: a negative errno. -EPIPE: the peer closed; -ECANCELED: the user stopped it. */
 const char *reason_of(int error);
-
-#endif

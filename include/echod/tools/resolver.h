@@ -2,8 +2,7 @@
  * From the name of a host to its addresses. Blocks as long as the system's resolver does: not for
  * inside a loop.
  */
-#ifndef ECHOD_TOOLS_RESOLVER_H
-#define ECHOD_TOOLS_RESOLVER_H
+#pragma once
 
 #include "echod/common/address.h"
 
@@ -18,5 +17,3 @@
  */
 const char *resolver_find(
         const char *host, uint16_t port, int family, struct address *found, size_t size, size_t *n);
-
-#endif

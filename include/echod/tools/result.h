@@ -2,8 +2,7 @@
  * What a run of a tool comes to. One table of fields describes it: by it results are written as
  * JSON, read back and merged. docs/results.md documents the fields.
  */
-#ifndef ECHOD_TOOLS_RESULT_H
-#define ECHOD_TOOLS_RESULT_H
+#pragma once
 
 #include "echod/tools/dial.h"
 #include "echod/tools/histogram.h"
@@ -120,5 +119,3 @@ bool result_is_limited(const struct result *result);
 
 /* Whether everything came back, once and unchanged, and every connection held. */
 bool result_is_clean(const struct result *result);
-
-#endif

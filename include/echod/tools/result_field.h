@@ -1,6 +1,5 @@
 /* The fields of a result: between result.c, which merges by them, and result_json.c. */
-#ifndef ECHOD_TOOLS_RESULT_FIELD_H
-#define ECHOD_TOOLS_RESULT_FIELD_H
+#pragma once
 
 #include <stddef.h>
 
@@ -31,5 +30,3 @@ struct result_field {
 
 extern const struct result_field result_fields[];
 extern const size_t result_n_fields;
-
-#endif

@@ -1,6 +1,5 @@
 /* Moments of the real-time clock (CLOCK_REALTIME), in nanoseconds since 1970 (UTC). */
-#ifndef ECHOD_TOOLS_TIMESTAMP_H
-#define ECHOD_TOOLS_TIMESTAMP_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,5 +19,3 @@ int timestamp_parse(const char *text, uint64_t *time_ns);
 
 /* Seconds as a decimal fraction without an exponent, up to 9 digits of it. Returns as above. */
 int timestamp_parse_seconds(const char *text, uint64_t *ns);
-
-#endif

@@ -2,8 +2,7 @@
  * The part of a command line that the client and the bench share: HOST, its port, its addresses and
  * the protocol.
  */
-#ifndef ECHOD_TOOLS_TOOL_OPTIONS_H
-#define ECHOD_TOOLS_TOOL_OPTIONS_H
+#pragma once
 
 #include "echod/common/address.h"
 #include "echod/common/option_table.h"
@@ -74,5 +73,3 @@ const char *tool_target_fit(
 /* The addresses of HOST, up to TOOL_MAX_ADDRESSES, as resolver_find(). */
 const char *tool_target_resolve(
         const struct tool_target *target, struct address *addresses, size_t *n);
-
-#endif
