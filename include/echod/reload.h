@@ -52,8 +52,10 @@ int reload_as_before(
 void reload_execute(const struct reload *reload, char *problem, size_t size);
 
 /*
- * Goes on with what the program before has left. The loop's first iteration registers every socket,
- * which may take longer than all before it; then a line in the log says that all goes on and how
- * long it was held up, and the handover is freed.
+ * Goes on with what the program before has left: its state, and what waits on known listeners that
+ * are not served any more, so that they can be closed. The loop's first iteration registers every
+ * socket, which may take longer than all before it; then a line in the log says that all goes on
+ * and how long it was held up, and the handover is freed.
  */
-void reload_restore(struct reload *reload, struct ev_loop *loop, struct handover *handover);
+void reload_restore(struct reload *reload, struct ev_loop *loop, const struct listeners *known,
+        struct handover *handover);

@@ -74,7 +74,7 @@ serve(const struct options *options, struct listeners *listeners, struct listene
 		        "LIMIT: option=max-connections wanted_connections=%llu connections=%u "
 		        "reason=open-files",
 		        (unsigned long long)options->max_connections, limit);
-	server = server_new(options, listeners, limit, handover);
+	server = server_new(options, listeners, limit, known, handover);
 	if (!server)
 		return EXIT_RUNTIME;
 	listeners_close(known, listeners);

@@ -201,19 +201,6 @@ save_and_execute(const struct reload *reload, const struct listeners *listeners,
 		close(state_fd);
 }
 
-/* Closing a listener resets the connections that wait on it. */
-static void
-empty_old_listeners(const struct reload *reload, const struct listeners *listeners)
-{
-	for (size_t i = 0; i < reload->listeners->count; i++) {
-		const struct listener *old = &reload->listeners->all[i];
-
-		if (old->type == SOCK_STREAM && !old->for_stats &&
-		        !listeners_have(listeners, old->listen_fd))
-			acceptor_empty(reload->acceptor, old);
-	}
-}
-
 void
 reload_execute(const struct reload *reload, char *problem, size_t size)
 {
@@ -226,10 +213,8 @@ reload_execute(const struct reload *reload, char *problem, size_t size)
 		return;
 	}
 	if (options_read(&options, program.argc, program.argv, problem, size) == OPTIONS_READ &&
-	        listeners_choose(&listeners, reload->listeners, &options, problem, size) == 0) {
-		empty_old_listeners(reload, &listeners);
+	        listeners_choose(&listeners, reload->listeners, &options, problem, size) == 0)
 		save_and_execute(reload, &listeners, begun_ns, problem, size);
-	}
 	listeners_close(&listeners, reload->listeners);
 	options_free(&options);
 }
@@ -258,8 +243,22 @@ reload_on_first_iteration(struct ev_loop *loop, struct ev_check *watcher, int ev
 	handover_free(handover);
 }
 
+/* Closing a listener resets the connections that wait on it. */
+static void
+empty_old_listeners(const struct reload *reload, const struct listeners *known)
+{
+	for (size_t i = 0; i < known->count; i++) {
+		const struct listener *old = &known->all[i];
+
+		if (old->type == SOCK_STREAM && !old->for_stats &&
+		        !listeners_have(reload->listeners, old->listen_fd))
+			acceptor_empty(reload->acceptor, old);
+	}
+}
+
 void
-reload_restore(struct reload *reload, struct ev_loop *loop, struct handover *handover)
+reload_restore(struct reload *reload, struct ev_loop *loop, const struct listeners *known,
+        struct handover *handover)
 {
 	struct handover_daemon daemon = {0};
 	struct handover_record record;
@@ -290,6 +289,7 @@ reload_restore(struct reload *reload, struct ev_loop *loop, struct handover *han
 			break;
 		}
 	}
+	empty_old_listeners(reload, known);
 	reload->log_lost = reload->stats->log_lost;
 	reload->stats->tcp_open = connections_open_now(reload->connections);
 	reload->stats->reloads += !handover->refused;

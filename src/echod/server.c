@@ -318,7 +318,7 @@ make_parts(struct server *server, const struct options *options, struct listener
 
 struct server *
 server_new(const struct options *options, struct listeners *listeners, uint32_t limit,
-        struct handover *handover)
+        const struct listeners *known, struct handover *handover)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	const char *failed = "memory";
@@ -346,7 +346,7 @@ server_new(const struct options *options, struct listeners *listeners, uint32_t 
 	        .other_files =
 	                (uint32_t)(server->signals.watcher.fd + 1) - (uint32_t)listeners->count};
 	if (handover->bytes)
-		reload_restore(&server->survivors, server->loop, handover);
+		reload_restore(&server->survivors, server->loop, known, handover);
 	if (connections_open_now(server->connections) > 0)
 		sweep_wake(server->sweep);
 	server->stats.tcp_limit = limit;

@@ -66,7 +66,7 @@ serve(const struct options *options, struct listeners *listeners, struct listene
 		scenario_reloaded(options, limit, handover->refused);
 	else
 		scenario_serving(options, limit);
-	server = server_new(options, listeners, limit, handover);
+	server = server_new(options, listeners, limit, known, handover);
 	if (!server) {
 		expect(scenario_now()->setup, "the daemon does not start: %s", strerror(errno));
 		return;

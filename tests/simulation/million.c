@@ -258,7 +258,7 @@ serve(const struct options *options)
 
 	expect(listeners_open(&listeners, options, problem, sizeof(problem)) == 0, "%s", problem);
 	state.memory_before = memory_resident();
-	server = server_new(options, &listeners, state.connections, &(struct handover){0});
+	server = server_new(options, &listeners, state.connections, NULL, &(struct handover){0});
 	expect(server, "the daemon does not start");
 	expect(server_run(server), "the daemon gives up");
 	server_free(server);

@@ -1,6 +1,7 @@
 # ctest: unfiltered
 """Reloads of a daemon that is started otherwise than the unit starts it: from a copy, by the loader, with a socket for
 its counters that it opens itself; and the signal."""
+import contextlib
 import os
 import shutil
 import signal
@@ -16,6 +17,22 @@ from reloads import FAILED, Case, reload
 
 
 class Reload(Case):
+    def offer(self, text, meanwhile=lambda: None):
+        """The file is a FIFO: the program that opens it next gets the text, and waits for it."""
+        with open(self.path, "w", encoding="ascii") as file:
+            os.mkfifo(self.path + ".next")
+            os.rename(self.path + ".next", self.path)
+            meanwhile()
+            file.write(text)
+
+    def start(self, text, listens):
+        os.mkfifo(self.path)
+        first = threading.Thread(target=self.offer, args=(text,))
+        first.start()
+        daemon = self.enterContext(harness.Daemon("--port=0", f"--config={self.path}", listens=listens))
+        first.join()
+        return daemon
+
     def test_the_program_cannot_be_executed(self):
         copy = os.path.join(self.folder, "echod")
         shutil.copy(harness.ECHOD, copy)
@@ -43,25 +60,13 @@ class Reload(Case):
         self.assertEqual(reload(daemon, "reload failed"), FAILED + "echod was not started by its own name")
 
     def test_the_new_program_refuses_the_options(self):
-        """The file is a FIFO: the old program reads other options than the new one."""
-        os.mkfifo(self.path)
-
-        def offer(*texts):
-            for text in texts:
-                with open(self.path, "w", encoding="ascii") as file:
-                    os.mkfifo(self.path + ".next")  # to whichever program opens it next
-                    os.rename(self.path + ".next", self.path)
-                    file.write(text)
-
         stats = os.path.join(self.folder, "stats")
-        first = threading.Thread(target=offer, args=(f"udp = off\nmax-connections = 5\nstats-socket = {stats}\n",))
-        first.start()
-        with harness.Daemon("--port=0", f"--config={self.path}", listens=1) as daemon, connect(daemon.tcp) as peer:
-            first.join()
-            again = threading.Thread(target=offer, args=("udp = on\n", "udp = maybe\n"))
-            again.start()
-            reload(daemon)
-            again.join()
+        daemon = self.start(f"udp = off\nmax-connections = 5\nstats-socket = {stats}\n", 1)
+        with connect(daemon.tcp) as peer:
+            daemon.signal(signal.SIGHUP)
+            self.offer("udp = on\n")
+            self.offer("udp = maybe\n")
+            daemon.lines.wait("^RELOAD: version=")
             daemon.lines.wait("udp = maybe: must be on or off")
             daemon.lines.wait("^echod: reload: goes on with the options that were in force before$")
             self.assertEqual(echo(peer, b"x"), b"x")
@@ -72,6 +77,20 @@ class Reload(Case):
                 reader.connect(stats)
                 self.assertIn(b"\nechod_last_reload_successful 0\n", receive_all(reader))
             self.assertEqual(len(daemon.lines.matching("^LISTEN: proto=udp")), 0)
+
+    def test_connections_to_an_old_address_are_accepted_to_the_last(self):
+        daemon = self.start("listen = 127.0.0.1\nlisten = 127.0.0.2\nudp = off\n", 2)
+        port = int(daemon.lines.wait("^LISTEN: .*address=127.0.0.2:")[0].rsplit(":", 1)[1])
+        with contextlib.ExitStack() as late:
+            daemon.signal(signal.SIGHUP)
+            self.offer("listen = 127.0.0.1\nudp = off\n")
+            peers = []
+            self.offer("listen = 127.0.0.1\nudp = off\n",
+                       lambda: peers.append(late.enter_context(connect(port, "127.0.0.2"))))
+            daemon.lines.wait("^RELOAD: version=")
+            self.assertEqual(echo(peers[0], b"x"), b"x")
+            with self.assertRaises(ConnectionRefusedError):
+                connect(port, "127.0.0.2")
 
     def test_the_stats_socket_stays_or_moves(self):
         paths = [os.path.join(self.folder, name) for name in "ab"]

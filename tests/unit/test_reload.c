@@ -145,7 +145,7 @@ everything_survives(void **state)
 		assert_int_equal(handover.connections, N_CONNECTIONS);
 		make_with(&new, arguments, argc_now, &handover, &less);
 		assert_int_equal(new.listeners.all[0].listen_fd, old.listeners.all[0].listen_fd);
-		reload_restore(&new.reload, new.loop, &handover);
+		reload_restore(&new.reload, new.loop, &new.listeners, &handover);
 		assert_non_null(handover.bytes);
 		ev_invoke(new.loop, &new.reload.first_iteration, EV_CHECK);
 		assert_null(handover.bytes);

@@ -105,7 +105,7 @@ the_options_before_can_be_gone_back_to(void **state)
 	calls.no_memory = true;
 	assert_int_equal(reload_as_before(&handover, take), EXIT_FAILURE);
 	calls.no_memory = false;
-	reload_restore(&parts.reload, parts.loop, &handover);
+	reload_restore(&parts.reload, parts.loop, &parts.listeners, &handover);
 	handover_free(&handover);
 	assert_int_equal(parts.stats.reloads, 0);
 	assert_int_equal(parts.stats.last_reload_successful, 0);
