@@ -123,7 +123,7 @@ await_start(struct load *load)
 	if (start_ns == 0) {
 		begin(load);
 	} else if (now_ns < start_ns) {
-		arm(load, &load->phase_timer, (double)(start_ns - now_ns) / (double)NS_PER_S, 0.);
+		arm(load, &load->phase_timer, clock_seconds(start_ns - now_ns), 0.);
 	} else {
 		result_set_text(&load->measurement.result.error,
 		        "--start-at had passed before all connections were open");

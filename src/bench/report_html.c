@@ -2,6 +2,7 @@
 
 #include "echod/bench/chart.h"
 #include "echod/bench/report_tables.h"
+#include "echod/common/clock.h"
 #include "echod/tools/hdr.h"
 
 #include <errno.h>
@@ -104,7 +105,7 @@ count_whole(const struct result *run)
 	size_t n = run->n_intervals;
 
 	while (n > 1 && (double)(run->intervals[n - 1].time_s - run->intervals[0].time_s + 1) >
-	                        report_seconds(run->duration_ns) + .05)
+	                        clock_seconds(run->duration_ns) + .05)
 		n--;
 	return n;
 }

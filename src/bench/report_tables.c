@@ -1,5 +1,6 @@
 #include "echod/bench/report_tables.h"
 
+#include "echod/common/clock.h"
 #include "echod/tools/timestamp.h"
 
 #include <stdbool.h>
@@ -50,7 +51,7 @@ report_settings(const struct result *const *runs, size_t n, FILE *file)
 		fprintf(file, "</td><td>%llu</td><td>%.19s</td><td>%.2f</td><td>",
 		        (unsigned long long)run->size,
 		        run->start_ns > 0 ? timestamp_format(run->start_ns, moment) : "never",
-		        report_seconds(run->duration_ns));
+		        clock_seconds(run->duration_ns));
 		print_text(run->ended_by ? run->ended_by : "unfinished", file);
 		fputs("</td><td>", file);
 		print_text(run->hostname ? run->hostname : "", file);

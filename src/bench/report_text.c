@@ -8,12 +8,6 @@
 
 #define NS_PER_US 1000.
 
-static double
-seconds(uint64_t ns)
-{
-	return (double)ns / (double)NS_PER_S;
-}
-
 static void
 print_row(const char *name, const struct histogram *histogram, FILE *file)
 {
@@ -74,8 +68,8 @@ print_rates(const struct result *r, FILE *file)
 		return;
 	}
 	fprintf(file, "  echoed   %llu messages in %.2f s: %.0f per second, %.2f MB/s each way\n",
-	        (unsigned long long)r->echoed_in_time, seconds(r->duration_ns), result_rate(r),
-	        result_rate(r) * (double)r->size / 1e6);
+	        (unsigned long long)r->echoed_in_time, clock_seconds(r->duration_ns),
+	        result_rate(r), result_rate(r) * (double)r->size / 1e6);
 	if (r->per_connection > 0)
 		fprintf(file, "  closed   %llu of %llu connections: %.0f per second\n",
 		        (unsigned long long)r->closed_in_time, (unsigned long long)r->opened,
@@ -83,7 +77,8 @@ print_rates(const struct result *r, FILE *file)
 	print_cpu(r->processes > 1 ? "  CPU      busiest process" : "  CPU      echod-bench",
 	        r->tool_load, r->tool_cpu_ns, r, file);
 	if (r->server_cpu_ns > 0)
-		print_cpu("           server", seconds(r->server_cpu_ns) / seconds(r->duration_ns),
+		print_cpu("           server",
+		        clock_seconds(r->server_cpu_ns) / clock_seconds(r->duration_ns),
 		        r->server_cpu_ns, r, file);
 	if (r->tcp.asked > 0)
 		fprintf(file,
@@ -147,7 +142,7 @@ static void
 print_notes(const struct result *r, FILE *file)
 {
 	double rate = r->rate > 0          ? (double)r->rate
-	              : r->duration_ns > 0 ? (double)r->sent / seconds(r->duration_ns)
+	              : r->duration_ns > 0 ? (double)r->sent / clock_seconds(r->duration_ns)
 	                                   : 0;
 
 	if (result_is_limited(r))

@@ -8,12 +8,6 @@
 #define ERROR_PAUSE_S  1.0
 #define ENDING_LIMIT_S 1.0
 
-static double
-seconds(uint64_t ns)
-{
-	return (double)ns / (double)NS_PER_S;
-}
-
 static void
 arm(struct ev_loop *loop, ev_timer *timer, double after_s)
 {
@@ -52,7 +46,7 @@ finish(struct flow *flow)
 static void
 close_gracefully(struct flow *flow)
 {
-	double wait_s = seconds(flow->plan->timeout_ns);
+	double wait_s = clock_seconds(flow->plan->timeout_ns);
 
 	ev_timer_stop(flow->plan->loop, &flow->pace);
 	if (flow->plan->dial.datagram || shutdown(flow->peer_fd, SHUT_WR) < 0) {
@@ -164,7 +158,7 @@ begin(struct flow *flow)
 	flow->error = 0;
 	exchanges_begin(&flow->exchanges);
 	if (!ev_is_active(&flow->deadline))
-		arm(flow->plan->loop, &flow->deadline, seconds(flow->plan->timeout_ns));
+		arm(flow->plan->loop, &flow->deadline, clock_seconds(flow->plan->timeout_ns));
 	send_pending(flow);
 }
 
@@ -178,7 +172,7 @@ flow_on_open(struct flow *flow)
 	dial_source(flow->peer_fd, &flow->source);
 	flow->plan->on_open(flow->plan->owner, flow);
 	if (flow->plan->interval_ns > 0) {
-		double interval_s = seconds(flow->plan->interval_ns);
+		double interval_s = clock_seconds(flow->plan->interval_ns);
 
 		ev_now_update(flow->plan->loop);
 		ev_timer_set(&flow->pace, interval_s, interval_s);
@@ -207,7 +201,7 @@ open_socket(struct flow *flow)
 	}
 	ev_io_set(&flow->io, flow->peer_fd, dial.datagram ? EV_READ : EV_WRITE);
 	ev_io_start(plan->loop, &flow->io);
-	arm(plan->loop, &flow->deadline, seconds(plan->timeout_ns));
+	arm(plan->loop, &flow->deadline, clock_seconds(plan->timeout_ns));
 	if (dial.datagram)
 		flow_on_open(flow);
 }
@@ -246,7 +240,7 @@ flow_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 		uint64_t age_ns = exchanges_age_ns(exchanges, now_ns);
 
 		if (age_ns < timeout_ns) {
-			arm(loop, timer, seconds(timeout_ns - age_ns));
+			arm(loop, timer, clock_seconds(timeout_ns - age_ns));
 			return;
 		}
 		exchanges_lose(exchanges, exchanges->oldest, 0);

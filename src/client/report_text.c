@@ -233,7 +233,7 @@ print_connect_time(const struct session *session)
 static void
 hint_at_rate(const struct session *session, const struct tally *t)
 {
-	double seconds = (double)(t->last_ns - t->first_ns) / (double)NS_PER_S;
+	double seconds = clock_seconds(t->last_ns - t->first_ns);
 	uint64_t price = reflection_price(session->message.size);
 	double rate = (double)((t->sent - 1) * price) / seconds;
 	struct in6_addr to;

@@ -46,7 +46,7 @@ wait_for_token(struct acceptor *acceptor, uint64_t wait_ns)
 	gate_close(&acceptor->gate, GATE_RATE);
 	/* from now on, not from the beginning of the iteration: not too early */
 	ev_now_update(acceptor->config.loop);
-	ev_timer_set(&acceptor->token, (double)wait_ns / (double)NS_PER_S, 0);
+	ev_timer_set(&acceptor->token, clock_seconds(wait_ns), 0);
 	ev_timer_start(acceptor->config.loop, &acceptor->token);
 }
 

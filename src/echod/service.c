@@ -161,7 +161,7 @@ service_on_idle(struct ev_loop *loop, struct ev_timer *timer, int events)
 		service->config.on_idle(service->config.owner);
 		return;
 	}
-	timer->repeat = (double)(limit_ns - idle_ns) / (double)NS_PER_S;
+	timer->repeat = clock_seconds(limit_ns - idle_ns);
 	ev_timer_again(loop, timer);
 }
 

@@ -27,7 +27,7 @@ void
 figures_update(struct figures_past *past, const struct reader_source *source, uint64_t now_ns,
         double figures[FIGURES])
 {
-	double elapsed_s = (double)(now_ns - past->time_ns) / (double)NS_PER_S;
+	double elapsed_s = clock_seconds(now_ns - past->time_ns);
 
 	for (size_t i = 0; i < FIGURES; i++) {
 		uint64_t total, before = past->totals[i];

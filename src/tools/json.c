@@ -27,8 +27,7 @@ json_add_seconds(struct json_object *object, const char *name, uint64_t ns)
 
 	snprintf(text, sizeof(text), "%llu.%09llu", (unsigned long long)(ns / NS_PER_S),
 	        (unsigned long long)(ns % NS_PER_S));
-	json_object_object_add(
-	        object, name, json_object_new_double_s((double)ns / (double)NS_PER_S, text));
+	json_object_object_add(object, name, json_object_new_double_s(clock_seconds(ns), text));
 }
 
 void

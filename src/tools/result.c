@@ -368,7 +368,7 @@ result_merge(struct result *sum, const struct result *part, char *problem, size_
 static double
 rate(const struct result *result, uint64_t count)
 {
-	double seconds = (double)result->duration_ns / (double)NS_PER_S;
+	double seconds = clock_seconds(result->duration_ns);
 
 	return seconds > 0 ? (double)count / seconds : 0;
 }

@@ -1,17 +1,10 @@
 /* The tables of a page (HTML) about results: between report_html.c and report_tables.c. */
 #pragma once
 
-#include "echod/common/clock.h"
 #include "echod/tools/result.h"
 
 #include <stddef.h>
 #include <stdio.h>
-
-static inline double
-report_seconds(uint64_t ns)
-{
-	return (double)ns / (double)NS_PER_S;
-}
 
 /* The value that this part (0 to 1) of all does not exceed, in us. */
 static inline double

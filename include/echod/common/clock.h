@@ -18,3 +18,9 @@ clock_now_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
+
+static inline double
+clock_seconds(uint64_t ns)
+{
+	return (double)ns / (double)NS_PER_S;
+}
