@@ -210,25 +210,6 @@ print_flows(const struct session *session)
 	}
 }
 
-static void
-print_connect_time(const struct session *session)
-{
-	double sum = 0, min = 0, max = 0;
-	size_t n = 0;
-
-	for (size_t i = 0; i < session->options->flows; i++) {
-		double time_ms = ms((double)session->flows[i].connect_ns);
-
-		if (!session->flows[i].opened)
-			continue;
-		min = n == 0 || time_ms < min ? time_ms : min;
-		max = time_ms > max ? time_ms : max;
-		sum += time_ms;
-		n++;
-	}
-	printf("connect min/avg/max = %.3f/%.3f/%.3f ms, ", min, sum / (double)n, max);
-}
-
 /* Loss that the peer's own limit may explain is not to be blamed on the network. */
 static void
 hint_at_rate(const struct session *session, const struct tally *t)
@@ -252,6 +233,7 @@ static void
 on_end(const struct session *session)
 {
 	const struct client_options *o = session->options;
+	const struct histogram *connect_ns = &session->result.connect_ns;
 	struct tally t = session_tally(session);
 	size_t bad = 0;
 
@@ -275,7 +257,8 @@ on_end(const struct session *session)
 		printf(" (%llu of the lost came late)", (unsigned long long)t.late);
 	putchar('\n');
 	if (!o->target.udp)
-		print_connect_time(session);
+		printf("connect min/avg/max = %.3f/%.3f/%.3f ms, ", ms((double)connect_ns->min),
+		        ms(histogram_mean(connect_ns)), ms((double)connect_ns->max));
 	if (t.echoed > 0)
 		print_times(session, &t);
 	else if (!o->target.udp)
