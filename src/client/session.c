@@ -14,20 +14,6 @@
 
 #define STAGGER_S 0.001 /* between the starts of two flows: a burst would lose by itself */
 
-char *
-session_explain(const struct session *session, const struct flow *flow, char *text, size_t size)
-{
-	char peer[ADDRESS_TEXT_SIZE];
-
-	address_format(&session->plan.dial.to, peer, sizeof(peer));
-	snprintf(text, size, "%s %s: %s",
-	        flow->opened                   ? "exchange with"
-	        : session->options->target.udp ? "send to"
-	                                       : "connect to",
-	        peer, reason_of(flow->error));
-	return text;
-}
-
 static enum session_outcome
 fail(const char *what, const char *why)
 {
@@ -65,12 +51,16 @@ static void
 session_on_end(void *owner, const struct flow *flow)
 {
 	struct session *session = owner;
-	char text[256];
+	char peer[ADDRESS_TEXT_SIZE];
 
 	/* of a sweep, the summary names them all; it is enough to say once what the first met */
 	if ((ended_early(flow) || !flow->opened) && (!session->options->sweep || flow->index == 0))
-		fprintf(stderr, "echod-client: %s\n",
-		        session_explain(session, flow, text, sizeof(text)));
+		fprintf(stderr, "echod-client: %s %s: %s\n",
+		        flow->opened                   ? "exchange with"
+		        : session->options->target.udp ? "send to"
+		                                       : "connect to",
+		        address_format(&session->plan.dial.to, peer, sizeof(peer)),
+		        reason_of(flow->error));
 	if (++session->n_ended == session->options->flows)
 		ev_break(session->plan.loop, EVBREAK_ALL);
 }

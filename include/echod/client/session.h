@@ -51,7 +51,3 @@ enum session_outcome session_run(
 
 /* What all flows counted together. */
 struct tally session_tally(const struct session *session);
-
-/* In words: "connect to [::1]:50007: Connection refused". Returns text. */
-char *session_explain(
-        const struct session *session, const struct flow *flow, char *text, size_t size);
