@@ -65,34 +65,29 @@ worker_on_report(struct load *load, void *owner)
 	write_report(reporter, &load->measurement.result);
 }
 
-static int
+static void
 work(const struct bench_options *options, const struct address *to, uint64_t first,
         struct reporter *reporter, int go_fd)
 {
-	struct load *load = malloc(sizeof(*load));
+	static struct load load; /* large */
 	sigset_t none;
-	int error;
+	int error = load_init(&load, options, to, first);
 
-	if (!load)
-		return EXIT_FAILURE;
-	error = load_init(load, options, to, first);
 	if (error) {
-		result_set_text(&load->measurement.result.error, strerror(-error));
-		measurement_end(&load->measurement, "start");
+		result_set_text(&load.measurement.result.error, strerror(-error));
+		measurement_end(&load.measurement, "start");
 	} else {
-		load->go_fd = go_fd;
-		load->on_report = worker_on_report;
-		load->owner = reporter;
+		load.go_fd = go_fd;
+		load.on_report = worker_on_report;
+		load.owner = reporter;
 		/* a signal that came before is delivered once the loop has its handlers */
 		sigemptyset(&none);
-		load_start(load);
+		load_start(&load);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		load_run(load);
+		load_run(&load);
 	}
-	write_report(reporter, &load->measurement.result);
-	load_release(load);
-	free(load);
-	return EXIT_SUCCESS;
+	write_report(reporter, &load.measurement.result);
+	load_release(&load);
 }
 
 /* ---- in the parent ---- */
@@ -132,8 +127,9 @@ start_worker(struct workers *workers, size_t i, uint64_t first, int go_read_fd)
 	own.rate = share(o->rate, o->processes, i);
 	own.connect_rate = share(o->connect_rate, o->processes, i);
 	own.total = share(o->total, o->processes, i);
-	exit(work(&own, workers->to, first,
-	        &(struct reporter){pipe_fds[1], workers->on_second != NULL, 0}, go_read_fd));
+	work(&own, workers->to, first,
+	        &(struct reporter){pipe_fds[1], workers->on_second != NULL, 0}, go_read_fd);
+	exit(EXIT_SUCCESS);
 }
 
 /* Takes over a report: its intervals are those after the ones that are there. */

@@ -4,31 +4,24 @@
 #include "echod/client/session.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 int
 main(int argc, char **argv)
 {
+	static struct session session; /* large */
 	struct client_options options;
 	enum option_outcome outcome;
-	struct session *session;
 	char problem[256];
 	int result;
 
 	outcome = client_options_read(&options, argc, argv, problem, sizeof(problem));
 	if (outcome != OPTIONS_READ)
 		return tool_options_explain("echod-client", outcome, problem);
-	session = malloc(sizeof(*session));
-	if (!session) {
-		perror("echod-client");
-		return SESSION_ERROR;
-	}
 	setvbuf(stdout, NULL, _IOLBF, 0); /* by lines, for readers of a pipe */
 	result = options.mtu ? (int)mtu_run(&options)
-	                     : (int)session_run(session, &options,
+	                     : (int)session_run(&session, &options,
 	                               options.json ? &json_report : &text_report);
-	free(session);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fputs("echod-client: standard output: cannot be written\n", stderr);
 		return SESSION_ERROR;

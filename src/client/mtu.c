@@ -10,7 +10,6 @@
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -324,29 +323,26 @@ enum session_outcome
 mtu_run(const struct client_options *options)
 {
 	struct address addresses[TOOL_MAX_ADDRESSES];
-	struct search *search = calloc(1, sizeof(*search));
+	static struct search search; /* large */
 	enum session_outcome outcome = SESSION_ERROR;
 	uint64_t seed;
 	size_t n = 0;
 	const char *problem = tool_target_resolve(&options->target, addresses, &n);
 
-	if (problem || !search) {
-		fprintf(stderr, "echod-client: %s: %s\n", options->target.host,
-		        problem ? problem : strerror(ENOMEM));
-		free(search);
+	if (problem) {
+		fprintf(stderr, "echod-client: %s: %s\n", options->target.host, problem);
 		return SESSION_ERROR;
 	}
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
 		seed = clock_now_ns();
-	message_init(&search->message, NULL, PAYLOAD_KEY_SIZE, seed);
-	search->options = options;
+	message_init(&search.message, NULL, PAYLOAD_KEY_SIZE, seed);
+	search.options = options;
 	for (size_t i = 0; i < n && outcome != SESSION_CLEAN; i++) {
-		search->to = addresses[i];
-		search->low = 0;
-		outcome = try_address(search);
+		search.to = addresses[i];
+		search.low = 0;
+		outcome = try_address(&search);
 	}
 	if (options->json && outcome != SESSION_CLEAN)
-		show_json(search);
-	free(search);
+		show_json(&search);
 	return outcome;
 }
