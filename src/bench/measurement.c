@@ -69,16 +69,8 @@ measurement_end(struct measurement *measurement, const char *ended_by)
 	struct result *result = &measurement->result;
 	uint64_t server_ns = server_cpu_ns(measurement);
 
+	measurement_update(measurement); /* until here it goes on */
 	result_set_text(&result->ended_by, ended_by);
-	if (measurement->begin_ns == 0)
-		return;
-	measurement_update(measurement);
-	result->duration_ns = clock_now_ns() - measurement->begin_ns;
-	result->tool_cpu_ns = cpu_own_ns() - measurement->begin_cpu_ns;
-	result->echoed_in_time = measurement->traffic->counts.echoed;
-	result->closed_in_time = measurement->traffic->close_ns.total;
-	if (result->duration_ns > 0)
-		result->tool_load = (double)result->tool_cpu_ns / (double)result->duration_ns;
 	/* a process that ended, or another one by its number, cannot be subtracted from */
 	if (measurement->begin_server_ns > 0 && server_ns > measurement->begin_server_ns)
 		result->server_cpu_ns = server_ns - measurement->begin_server_ns;
@@ -100,7 +92,7 @@ measurement_update(struct measurement *measurement)
 	result->corrupted = traffic->counts.corrupted;
 	result->duplicated = traffic->counts.duplicated;
 	result->echo_ns = traffic->echo_ns;
-	if (!result->ended_by) { /* still going on: as if it ended now */
+	if (!result->ended_by) { /* as if it ended now */
 		result->duration_ns = clock_now_ns() - measurement->begin_ns;
 		result->echoed_in_time = traffic->counts.echoed;
 		result->closed_in_time = traffic->close_ns.total;
