@@ -145,27 +145,21 @@ losses_of(const struct span *span)
 }
 
 static double
-latency_of(const struct span *span, double part)
-{
-	return report_part_us(&span->echo_ns, part);
-}
-
-static double
 p50_of(const struct span *span)
 {
-	return latency_of(span, .5);
+	return report_part_us(&span->echo_ns, .5);
 }
 
 static double
 p99_of(const struct span *span)
 {
-	return latency_of(span, .99);
+	return report_part_us(&span->echo_ns, .99);
 }
 
 static double
 max_of(const struct span *span)
 {
-	return latency_of(span, 1);
+	return report_part_us(&span->echo_ns, 1);
 }
 
 static void
