@@ -25,13 +25,6 @@ begin(const char *type)
 }
 
 static void
-on_open(const struct session *session, const struct flow *flow)
-{
-	(void)session;
-	(void)flow;
-}
-
-static void
 on_exchange(const struct session *session, const struct exchange *e)
 {
 	static const char *const results[] = {
@@ -112,4 +105,4 @@ on_end(const struct session *session)
 	json_print_line(line);
 }
 
-const struct report json_report = {on_open, on_exchange, on_end};
+const struct report json_report = {NULL, on_exchange, on_end};

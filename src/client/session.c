@@ -34,7 +34,8 @@ session_on_open(void *owner, const struct flow *flow)
 {
 	struct session *session = owner;
 
-	session->report->on_open(session, flow);
+	if (session->report->on_open)
+		session->report->on_open(session, flow);
 }
 
 static void

@@ -19,6 +19,7 @@ struct session;
 
 /* How a session tells what happens. */
 struct report {
+	/* NULL: it tells nothing of that. */
 	void (*on_open)(const struct session *session, const struct flow *flow);
 	void (*on_exchange)(const struct session *session, const struct exchange *exchange);
 	void (*on_end)(const struct session *session);
