@@ -292,7 +292,7 @@ show_json(const struct search *search)
 		json_add_count(line, "obstacle_bytes", search->why.mtu);
 	if (search->why.obstacle == OBSTACLE_ICMP)
 		json_add_text(line, "router", router_of(search));
-	json_print_line(line);
+	json_print_line(line, stdout);
 }
 
 /* Searches towards one address. Returns how that ends; on stderr why nothing comes back. */

@@ -56,7 +56,7 @@ on_exchange(const struct session *session, const struct exchange *e)
 		json_add_count(line, "received_bytes", e->length);
 		json_add_count(line, "right_bytes", e->same);
 	}
-	json_print_line(line);
+	json_print_line(line, stdout);
 }
 
 static void
@@ -91,7 +91,7 @@ print_flow(const struct session *session, const struct flow *flow)
 	if (flow->error)
 		json_add_text(line, "reason", reason_of(flow->error));
 	add_tally(line, &flow->exchanges.tally);
-	json_print_line(line);
+	json_print_line(line, stdout);
 }
 
 static void
@@ -102,7 +102,7 @@ on_end(const struct session *session)
 	for (size_t i = 0; i < session->options->flows; i++)
 		print_flow(session, &session->flows[i]);
 	json_add_text(line, "type", "summary");
-	json_print_line(line);
+	json_print_line(line, stdout);
 }
 
 const struct report json_report = {NULL, on_exchange, on_end};

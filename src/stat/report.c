@@ -83,5 +83,5 @@ report_json(const struct reader_source *source, uint64_t time_ns, const double f
 	for (size_t i = 0; i < FIGURES; i++)
 		json_object_object_add(line, figure_kinds[i].name,
 		        new_figure(figures[i], figure_kinds[i].is_level));
-	json_print_line(line);
+	json_print_line(line, stdout);
 }

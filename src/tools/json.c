@@ -3,7 +3,6 @@
 #include "echod/common/clock.h"
 
 #include <json-c/json.h>
-#include <stdio.h>
 
 void
 json_add_count(struct json_object *object, const char *name, uint64_t value)
@@ -37,9 +36,10 @@ json_add_text(struct json_object *object, const char *name, const char *text)
 }
 
 void
-json_print_line(struct json_object *object)
+json_print_line(struct json_object *object, FILE *file)
 {
-	puts(json_object_to_json_string_ext(
-	        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+
+	fprintf(file, "%s\n", json_object_to_json_string_ext(object, flags));
 	json_object_put(object);
 }

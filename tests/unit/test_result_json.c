@@ -1,3 +1,4 @@
+#include "echod/tools/json.h"
 #include "parts.h"
 #include "test.h"
 
@@ -138,6 +139,23 @@ test_intervals_out_of_order(void **state)
 	json_object_put(json);
 }
 
+static void
+test_a_line(void **state)
+{
+	struct json_object *line = json_object_new_object();
+	char *text;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	(void)state;
+	json_add_text(line, "socket", "/run/echod/stats");
+	json_add_count(line, "size_bytes", 64);
+	json_print_line(line, file);
+	fclose(file);
+	assert_string_equal(text, "{\"socket\":\"/run/echod/stats\",\"size_bytes\":64}\n");
+	free(text);
+}
+
 int
 main(void)
 {
@@ -146,6 +164,7 @@ main(void)
 	        cmocka_unit_test(test_exponents_are_read),
 	        cmocka_unit_test(test_what_is_no_result),
 	        cmocka_unit_test(test_intervals_out_of_order),
+	        cmocka_unit_test(test_a_line),
 	};
 
 	return cmocka_run_group_tests(tests, parts_setup, parts_teardown);

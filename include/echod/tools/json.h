@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <stdio.h>
 
 struct json_object;
 
@@ -15,5 +16,5 @@ void json_add_real(struct json_object *object, const char *name, double value);
 void json_add_seconds(struct json_object *object, const char *name, uint64_t ns);
 void json_add_text(struct json_object *object, const char *name, const char *text);
 
-/* Prints the object as a line on standard output, and frees it. */
-void json_print_line(struct json_object *object);
+/* Writes the object as one line, and frees it. */
+void json_print_line(struct json_object *object, FILE *file);
