@@ -222,7 +222,7 @@ sweep_can_free_slot(struct sweep *sweep)
 	if (sweep->searched)
 		return false;
 	sweep->searched = true;
-	if (check_lingering(sweep))
+	if (check_lingering(sweep) && !connections_full(sweep->config.connections))
 		return true;
 	search_candidates(sweep);
 	return find_candidate(sweep);

@@ -173,6 +173,22 @@ slots_are_freed_for_new_connections(void **state)
 	end();
 }
 
+/* After a reload there may be more connections than the limit. */
+static void
+an_end_that_frees_no_slot_is_not_enough(void **state)
+{
+	(void)state;
+	begin(1000);
+	kernel.acked = 0;
+	open_and_finish(10);
+	open_and_finish(100);
+	connections->config.limit = 1;
+	kernel.acked = 10;
+	assert_false(sweep_can_free_slot(sweep));
+	assert_int_equal(connections_open_now(connections), 1);
+	end();
+}
+
 /* Before the first tick and after it. */
 static void
 what_is_delivered_ends_before_a_connection_is_accepted(void **state)
@@ -288,6 +304,7 @@ main(void)
 	        cmocka_unit_test(its_death_has_a_reason),
 	        cmocka_unit_test(slots_are_freed_for_new_connections),
 	        cmocka_unit_test(what_is_delivered_ends_before_a_connection_is_accepted),
+	        cmocka_unit_test(an_end_that_frees_no_slot_is_not_enough),
 	        cmocka_unit_test(many_linger_and_end_in_any_order),
 	        cmocka_unit_test(a_peer_that_acknowledges_nothing_is_stalled_without_fin),
 	        cmocka_unit_test(an_end_with_bytes_outstanding_is_a_reset),
