@@ -119,6 +119,8 @@ make_up_options(struct scenario *s)
 	argue_number(s, "keepalive", random_one_in(4) ? 0 : random_scale(1, 10), "s");
 	argue_number(s, "drain-delay", random_one_in(2) ? random_scale(1, 10000) : 0, "ms");
 	argue_number(s, "drain-timeout", random_scale(1, 10000), "ms");
+	argue_number(s, "exit-idle-time",
+	        random_one_in(s->handed_over.n > 0 ? 2 : 64) ? random_scale(1000, 10000) : 0, "ms");
 	argue_number(
 	        s, "accept-rate", random_one_in(4) ? random_scale(crowd ? 1000 : 1, 10000) : 0, "");
 	argue_number(s, "max-connections-per-source",
@@ -190,8 +192,6 @@ draw_scenario(struct scenario *s, uint64_t seed)
 	make_up_stats_clients(s);
 	if (random_one_in(2))
 		make_up_service_manager(&s->notify);
-	if (random_one_in(s->handed_over.n > 0 ? 2 : 64))
-		argue_number(s, "exit-idle-time", random_scale(1000, 10000), "ms");
 	s->n_fixed = s->n_arguments;
 	make_up_options(s);
 	s->files = s->kind == CROWD ? 20000 : 33 + (uint32_t)random_below(80);

@@ -48,10 +48,9 @@ set_limits(const struct options *options, uint32_t limit)
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), size = options->buffer_size, lent = 0;
 
 	for (uint32_t i = 0; i < state.n_open; i++) {
-		uint64_t held = stream_held(state.open[i]);
-
-		lent += held > 0;
-		size = held > size ? held : size;
+		lent += stream_held(state.open[i]) > 0;
+		if (stream_held(state.open[i]) > size)
+			size = stream_held(state.open[i]);
 	}
 	state.options = *options;
 	state.limit = limit;
@@ -239,8 +238,9 @@ reasons_for(const struct stream *s)
 		reasons |= 1u << CLOSE_RESET;
 	else if (s->told == ETIMEDOUT)
 		reasons |= 1u << CLOSE_TIMEOUT;
-	else if (s->told)
-		reasons |= 1u << CLOSE_ERROR;
+	else if (s->told) /* perhaps by epoll; the socket's own error may be found first */
+		reasons |=
+		        1u << CLOSE_ERROR | (s->dead ? 1u << CLOSE_RESET | 1u << CLOSE_TIMEOUT : 0);
 	if (o->idle_timeout && !s->blocked && !s->shut && quiet_ms >= o->idle_timeout)
 		reasons |= 1u << CLOSE_IDLE;
 	if (o->stall_timeout && (s->blocked || s->sent > s->acked) &&
