@@ -4,13 +4,8 @@
 #include "page.h" /* made of page.html, page.css and page.js */
 
 #include <microhttpd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct http {
-	struct MHD_Daemon *daemon;
-};
 
 /* Queues a response, which it takes over, with the headers that all have. */
 static enum MHD_Result
@@ -108,48 +103,37 @@ http_on_request(void *owner, struct MHD_Connection *connection, const char *url,
 	return answer_text(connection, MHD_HTTP_NOT_FOUND, "/, /metrics and /healthz, no more\n");
 }
 
-struct http *
+struct MHD_Daemon *
 http_new(struct http_exporter *exporter, int listen_fd)
 {
-	struct http *http = calloc(1, sizeof(*http));
-
-	if (!http)
-		return NULL;
-	http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, http_on_request, exporter,
+	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, http_on_request, exporter,
 	        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_fd, MHD_OPTION_CONNECTION_LIMIT,
 	        (unsigned)HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
 	        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S, MHD_OPTION_END);
-	if (http->daemon)
-		return http;
-	free(http);
-	return NULL;
 }
 
 int
-http_fd(struct http *http)
+http_fd(struct MHD_Daemon *http)
 {
-	return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	return MHD_get_daemon_info(http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
 int
-http_timeout_ms(struct http *http)
+http_timeout_ms(struct MHD_Daemon *http)
 {
 	MHD_UNSIGNED_LONG_LONG timeout_ms;
 
-	return MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES ? (int)timeout_ms : -1;
+	return MHD_get_timeout(http, &timeout_ms) == MHD_YES ? (int)timeout_ms : -1;
 }
 
 void
-http_run(struct http *http)
+http_run(struct MHD_Daemon *http)
 {
-	MHD_run(http->daemon);
+	MHD_run(http);
 }
 
 void
-http_free(struct http *http)
+http_free(struct MHD_Daemon *http)
 {
-	if (!http)
-		return;
-	MHD_stop_daemon(http->daemon); /* closes listen_fd, too */
-	free(http);
+	MHD_stop_daemon(http); /* closes listen_fd, too */
 }

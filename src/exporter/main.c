@@ -22,7 +22,7 @@ enum {
 
 struct exporter {
 	struct http_exporter http;
-	struct http *listeners[MOST_LISTENERS];
+	struct MHD_Daemon *listeners[MOST_LISTENERS];
 	size_t n_listeners;
 	const char *listen[MOST_LISTENERS]; /* ADDRESS as given, checked */
 	size_t n_listen;
@@ -74,7 +74,7 @@ static const struct option_table table = {
 static bool
 add_listener(struct exporter *exporter, int listen_fd)
 {
-	struct http *http = NULL;
+	struct MHD_Daemon *http = NULL;
 
 	if (exporter->n_listeners < MOST_LISTENERS)
 		http = http_new(&exporter->http, listen_fd);

@@ -20,15 +20,15 @@ struct http_exporter {
 	bool finds; /* looks for sockets at each request */
 };
 
-struct http;
+struct MHD_Daemon; /* libmicrohttpd(3) */
 
 /* Serves a listening socket, which it owns from then on. Returns NULL if that fails. */
-struct http *http_new(struct http_exporter *exporter, int listen_fd);
+struct MHD_Daemon *http_new(struct http_exporter *exporter, int listen_fd);
 
 /* A descriptor that is readable when there is something to do, how long to wait for that at most
  * (-1: for ever), and the doing. */
-int http_fd(struct http *http);
-int http_timeout_ms(struct http *http);
-void http_run(struct http *http);
+int http_fd(struct MHD_Daemon *http);
+int http_timeout_ms(struct MHD_Daemon *http);
+void http_run(struct MHD_Daemon *http);
 
-void http_free(struct http *http);
+void http_free(struct MHD_Daemon *http);
