@@ -29,22 +29,22 @@ command_show(const struct result *result, int json)
 	return result_is_clean(result) ? EXIT_CLEAN : EXIT_UNCLEAN;
 }
 
-struct merge_options {
+struct command_options {
 	const char *output_file;
-	bool json;
+	bool json; /* merge */
 };
 
 static const struct option_spec merge_specs[] = {
         {.name = "json",
                 .letter = 'J',
                 .kind = OPTION_SWITCH,
-                .offset = offsetof(struct merge_options, json),
+                .offset = offsetof(struct command_options, json),
                 .help = "for machines: the result as JSON"},
         {.name = "output",
                 .letter = 'o',
                 .kind = OPTION_TEXT,
                 .argument = "FILE",
-                .offset = offsetof(struct merge_options, output_file),
+                .offset = offsetof(struct command_options, output_file),
                 .help = "write the result as JSON to FILE, too"},
 };
 
@@ -75,7 +75,7 @@ read_files(const struct option_table *table, int argc, char **argv, void *option
 enum exit_code
 command_merge(int argc, char **argv)
 {
-	struct merge_options options = {0};
+	struct command_options options = {0};
 	struct result result;
 	char problem[512];
 	int first, error;
@@ -97,16 +97,12 @@ command_merge(int argc, char **argv)
 	return code;
 }
 
-struct report_options {
-	const char *output_file;
-};
-
 static const struct option_spec report_specs[] = {
         {.name = "output",
                 .letter = 'o',
                 .kind = OPTION_TEXT,
                 .argument = "FILE",
-                .offset = offsetof(struct report_options, output_file),
+                .offset = offsetof(struct command_options, output_file),
                 .preset = "report.html",
                 .help = "where the page goes"},
 };
@@ -122,7 +118,7 @@ static const struct option_table report_table = {
 enum exit_code
 command_report(int argc, char **argv)
 {
-	struct report_options options = {0};
+	struct command_options options = {0};
 	const struct result *runs[REPORT_MAX_RUNS];
 	struct result *results;
 	char problem[512];
