@@ -2,8 +2,6 @@
 
 #include "echod/common/clock.h"
 
-#include <string.h>
-
 enum {
 	MIN_CAPACITY = 64, /* how many numbers are remembered, to know a duplicate */
 };
@@ -145,15 +143,9 @@ static size_t
 compare(struct exchanges *exchanges, uint64_t number, size_t offset, const unsigned char *bytes,
         size_t length)
 {
-	unsigned char *expected = exchanges->scratch;
-	size_t same = 0;
-
-	message_copy(exchanges->message, key_of(exchanges, number), offset, expected, length);
-	if (memcmp(bytes, expected, length) == 0)
-		return length;
-	while (bytes[same] == expected[same])
-		same++;
-	return same;
+	message_copy(
+	        exchanges->message, key_of(exchanges, number), offset, exchanges->scratch, length);
+	return payload_common_length(bytes, exchanges->scratch, length);
 }
 
 /* A piece of a stream, which does not reach beyond the message that comes back. */

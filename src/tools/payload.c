@@ -23,8 +23,8 @@ payload_init(struct payload *payload, uint64_t seed)
 		payload->bytes[i] = payload->bytes[i - PAYLOAD_PERIOD];
 }
 
-static size_t
-first_difference(const unsigned char *a, const unsigned char *b, size_t length)
+size_t
+payload_common_length(const unsigned char *a, const unsigned char *b, size_t length)
 {
 	size_t same = 0;
 
@@ -43,8 +43,8 @@ payload_compare(const struct payload *payload, uint64_t position, const void *by
 
 	while (done < length) {
 		size_t piece = length - done < PAYLOAD_SPAN ? length - done : PAYLOAD_SPAN;
-		size_t same =
-		        first_difference(given + done, payload_at(payload, position + done), piece);
+		size_t same = payload_common_length(
+		        given + done, payload_at(payload, position + done), piece);
 
 		done += same;
 		/* cppcheck-suppress knownConditionTrueFalse ; it overlooks the loop above */

@@ -31,6 +31,9 @@ payload_at(const struct payload *payload, uint64_t position)
 	return payload->bytes + position % PAYLOAD_PERIOD;
 }
 
+/* How many bytes a and b have in common before they differ; length when they do not. */
+size_t payload_common_length(const unsigned char *a, const unsigned char *b, size_t length);
+
 /* How many of the bytes are those of the payload from this position on; length when all are. */
 size_t payload_compare(
         const struct payload *payload, uint64_t position, const void *bytes, size_t length);
