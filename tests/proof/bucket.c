@@ -5,10 +5,7 @@
  * Tokens are counted as the time that they take to come.
  */
 #include "echod/bucket.h"
-
-/* <echod/common/clock.h> without the clock, which is the kernel's: the caller brings the time. */
-#define ECHOD_COMMON_CLOCK_H
-#define NS_PER_S UINT64_C(1000000000)
+#include "echod/common/clock.h"
 
 /*@ predicate bucket_rule_sound(struct bucket_rule *rule) =
       rule->token_ns <= NS_PER_S && rule->token_ns <= rule->full_ns <= NS_PER_S << 32;
