@@ -95,7 +95,8 @@ def is_cast_or_type(tokens: list[Token], i: int) -> bool:
 
 def number_changes(text: str) -> list[str]:
     digits = text.rstrip("uUlL")
-    value, suffix = int(digits, 0), text[len(digits) :]
+    octal = len(digits) > 1 and digits.isdigit() and digits[0] == "0"
+    value, suffix = int(digits, 8 if octal else 0), text[len(digits) :]
     return [f"{value + 1}{suffix}"] + ([f"{value - 1}{suffix}"] if value else [])
 
 
