@@ -2,8 +2,7 @@
  * The system calls of the daemon and of libev, answered by the model: the linker's --wrap leads
  * them here.
  */
-#ifndef ECHOD_SIMULATION_CALLS_H
-#define ECHOD_SIMULATION_CALLS_H
+#pragma once
 
 #include <errno.h>
 #include <stdbool.h>
@@ -57,5 +56,3 @@ void calls_settle(int fd, int family, int type, bool handed_over);
 
 /* accept4(2) on the stats socket: first the descriptor, then the client, so that none is lost. */
 int calls_accept_stats(int fd, int flags);
-
-#endif

@@ -2,8 +2,7 @@
  * Time, which passes only when the world says so, and iterations: an iteration is what the daemon
  * does from one epoll_wait() to the next.
  */
-#ifndef ECHOD_SIMULATION_CLOCK_H
-#define ECHOD_SIMULATION_CLOCK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -28,5 +27,3 @@ uint64_t clock_iteration(void);
  * iteration counts as a tenth, because the process was stopped or starved.
  */
 uint64_t clock_awake(void);
-
-#endif

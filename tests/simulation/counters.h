@@ -2,8 +2,7 @@
  * What the daemon's counters have to be, counted from the outside, and the STATS line that shows
  * what they are.
  */
-#ifndef ECHOD_SIMULATION_COUNTERS_H
-#define ECHOD_SIMULATION_COUNTERS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,5 +30,3 @@ void counters_check_exposition(const char *text, size_t size);
 
 /* How many lines have been checked. */
 uint32_t counters_seen(void);
-
-#endif

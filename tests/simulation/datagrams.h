@@ -1,8 +1,7 @@
 /*
  * The daemon's UDP socket: the peers that send to it, and its replies.
  */
-#ifndef ECHOD_SIMULATION_DATAGRAMS_H
-#define ECHOD_SIMULATION_DATAGRAMS_H
+#pragma once
 
 #include "echod/options.h"
 
@@ -47,5 +46,3 @@ uint64_t datagrams_drops_known(void);
 
 /* Messages that wait to be received. */
 uint32_t datagrams_waiting(void);
-
-#endif

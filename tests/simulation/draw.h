@@ -1,8 +1,7 @@
 /*
  * A scenario, drawn from a seed: the daemon's options, the system, and what goes wrong.
  */
-#ifndef ECHOD_SIMULATION_DRAW_H
-#define ECHOD_SIMULATION_DRAW_H
+#pragma once
 
 #include "scenario.h"
 
@@ -11,5 +10,3 @@ bool draw_scenario(struct scenario *s, uint64_t seed);
 
 /* Options that the next reload brings in force: as if the file were edited. */
 void draw_options(struct scenario *s);
-
-#endif

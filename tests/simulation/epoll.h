@@ -1,8 +1,7 @@
 /*
  * epoll(7), level-triggered: which of the watched descriptors are ready.
  */
-#ifndef ECHOD_SIMULATION_EPOLL_H
-#define ECHOD_SIMULATION_EPOLL_H
+#pragma once
 
 #include "files.h"
 
@@ -21,5 +20,3 @@ void epoll_wake(int fd);
 
 /* Stores what is ready, at most so many; returns how many. */
 int epoll_collect(struct epoll_event *events, int most);
-
-#endif

@@ -2,8 +2,7 @@
  * The EXIT line of --log-connections: each connection has one, just before it is closed, and what
  * it says is true.
  */
-#ifndef ECHOD_SIMULATION_EXIT_LINES_H
-#define ECHOD_SIMULATION_EXIT_LINES_H
+#pragma once
 
 #include "stream.h"
 
@@ -18,5 +17,3 @@ unsigned exit_lines_check(const struct stream *stream);
 
 /* Every line has had its close. */
 void exit_lines_expect_none(void);
-
-#endif

@@ -2,8 +2,7 @@
  * Which of the daemon's calls fail or are cut short, and how. Harmless failures (EINTR, EAGAIN for
  * no reason) come as often as one call in two; errors that end something come more rarely.
  */
-#ifndef ECHOD_SIMULATION_FAULTS_H
-#define ECHOD_SIMULATION_FAULTS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -49,5 +48,3 @@ int fault(enum call call);
 
 /* As much of length as is done now: all, or less but at least 1. */
 uint64_t fault_cut(uint64_t length);
-
-#endif

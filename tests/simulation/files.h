@@ -2,8 +2,7 @@
  * The daemon's descriptors. Numbers are given out as the kernel does it, the lowest free one first,
  * so that a number closed is the next one opened.
  */
-#ifndef ECHOD_SIMULATION_FILES_H
-#define ECHOD_SIMULATION_FILES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -68,5 +67,3 @@ void files_close(int fd);
 
 /* Descriptors open beside the standard files. */
 uint32_t files_count(void);
-
-#endif

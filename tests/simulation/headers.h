@@ -2,8 +2,7 @@
  * The PROXY headers with which the connections of proxies begin: right, wrong, cut short or left
  * out.
  */
-#ifndef ECHOD_SIMULATION_HEADERS_H
-#define ECHOD_SIMULATION_HEADERS_H
+#pragma once
 
 #include "stream.h"
 
@@ -25,5 +24,3 @@ void headers_make_up(struct stream *stream, bool right);
 /* Why the daemon may close the connection for lack of a header, or for the client that it names: a
  * set of enum close_reason, a bit each. */
 unsigned headers_reasons(const struct stream *stream);
-
-#endif

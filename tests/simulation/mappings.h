@@ -5,8 +5,7 @@
  * between them would take as long as all else in a run. AddressSanitizer knows the bounds and the
  * ends of the mappings.
  */
-#ifndef ECHOD_SIMULATION_MAPPINGS_H
-#define ECHOD_SIMULATION_MAPPINGS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -18,5 +17,3 @@ uint64_t mappings_resident(void);
 
 /* What execve(2) does: nothing is mapped any more. */
 void mappings_drop(void);
-
-#endif

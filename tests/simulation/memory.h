@@ -1,8 +1,7 @@
 /*
  * The memory that the daemon and libev allocate (malloc(3)): what a run takes it has to give back.
  */
-#ifndef ECHOD_SIMULATION_MEMORY_H
-#define ECHOD_SIMULATION_MEMORY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -15,5 +14,3 @@ uint64_t memory_resident(void);
 /* What execve(2) does: all that has been allocated since begin() is gone. */
 void memory_begin(void);
 void memory_drop(void);
-
-#endif

@@ -2,8 +2,7 @@
  * The service manager: what $NOTIFY_SOCKET names (sd_notify(3)), and whether the daemon keeps what
  * it is told. Messages are refused now and then; what matters comes again.
  */
-#ifndef ECHOD_SIMULATION_NOTIFY_H
-#define ECHOD_SIMULATION_NOTIFY_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ void notify_on_stop(uint64_t drain_ms);
 void notify_on_change(void);
 
 void notify_on_iteration(void);
-
-#endif

@@ -4,8 +4,7 @@
  *
  * That the bytes are right is checked where they cross (stream.c, udp.c).
  */
-#ifndef ECHOD_SIMULATION_ORACLE_H
-#define ECHOD_SIMULATION_ORACLE_H
+#pragma once
 
 #include "stream.h"
 #include "waiting.h"
@@ -56,5 +55,3 @@ uint32_t oracle_stats_seen(void);
 uint32_t oracle_open(void);
 uint32_t oracle_limit(void);
 const struct stream *oracle_stream(uint32_t index);
-
-#endif

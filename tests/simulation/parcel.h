@@ -2,8 +2,7 @@
  * What a peer sends to the daemon over UDP: a datagram, or a train of them that the kernel hands
  * over as one (UDP_GRO); and whether a reply to it is right.
  */
-#ifndef ECHOD_SIMULATION_PARCEL_H
-#define ECHOD_SIMULATION_PARCEL_H
+#pragma once
 
 #include "echod/common/address.h"
 
@@ -58,5 +57,3 @@ void parcel_check_beside(const struct parcel *parcel, const struct msghdr *messa
 
 /* The bytes of each datagram of a message that the daemon sends, or 0 if it is a single one. */
 uint32_t parcel_segment_told(const struct msghdr *message);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * The daemon's TCP peers: each has one connection after the other, and a behaviour, good or bad.
  */
-#ifndef ECHOD_SIMULATION_PEERS_H
-#define ECHOD_SIMULATION_PEERS_H
+#pragma once
 
 #include "stream.h"
 
@@ -40,5 +39,3 @@ uint32_t peers_count(void);
 
 /* What the first peer that is not done waits for, for the message of a failure. */
 const char *peers_explain(void);
-
-#endif

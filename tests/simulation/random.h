@@ -2,8 +2,7 @@
  * The one source of chance: everything that happens in a run follows from its seed (splitmix64).
  * Inline, because a run asks it tens of thousands of times.
  */
-#ifndef ECHOD_SIMULATION_RANDOM_H
-#define ECHOD_SIMULATION_RANDOM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,5 +43,3 @@ random_one_in(uint64_t n)
 {
 	return n > 0 && random_below(n) == 0;
 }
-
-#endif

@@ -4,8 +4,7 @@
  * some of the time, as many as the daemon takes at once; then the counters are looked at; then it
  * is stopped.
  */
-#ifndef ECHOD_SIMULATION_SCENARIO_H
-#define ECHOD_SIMULATION_SCENARIO_H
+#pragma once
 
 #include "notify.h"
 #include "stats_clients.h"
@@ -76,5 +75,3 @@ int scenario_wait(struct epoll_event *events, int most, int timeout_ms);
 /* Something that may happen in the middle of an iteration: the process does not get the processor.
  */
 void scenario_interlude(void);
-
-#endif

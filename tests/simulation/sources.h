@@ -1,8 +1,7 @@
 /*
  * Where peers come from, and which of them are one source.
  */
-#ifndef ECHOD_SIMULATION_SOURCES_H
-#define ECHOD_SIMULATION_SOURCES_H
+#pragma once
 
 #include "echod/common/address.h"
 
@@ -16,5 +15,3 @@ struct address sources_address(uint32_t number, int family);
 /* Whether two addresses are of one IPv4 host or one IPv6 /64: the same as source.c, said in another
  * way. */
 bool sources_same(const struct address *a, const struct address *b);
-
-#endif

@@ -2,8 +2,7 @@
  * The stats socket and the clients that connect to it: each gets the counters, as they have to be,
  * in one send, and then end of file, whatever else goes on.
  */
-#ifndef ECHOD_SIMULATION_STATS_CLIENTS_H
-#define ECHOD_SIMULATION_STATS_CLIENTS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,5 +62,3 @@ void stats_clients_on_iteration(void);
 
 /* The daemon has ended. */
 void stats_clients_end(void);
-
-#endif

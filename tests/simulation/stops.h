@@ -2,8 +2,7 @@
  * What is promised when the daemon is told to stop: it goes on for --drain-delay, drains, and ends
  * in time; told twice, it ends at once.
  */
-#ifndef ECHOD_SIMULATION_STOPS_H
-#define ECHOD_SIMULATION_STOPS_H
+#pragma once
 
 #include "echod/options.h"
 
@@ -31,5 +30,3 @@ void stops_on_iteration(uint32_t open);
 
 /* The daemon has ended: not before its time. */
 void stops_on_end(void);
-
-#endif

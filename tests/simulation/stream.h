@@ -4,8 +4,7 @@
  * Its bytes are never stored: the byte at an offset follows from the connection's number, so what
  * the daemon sends is compared at once with what that peer sent at that place.
  */
-#ifndef ECHOD_SIMULATION_STREAM_H
-#define ECHOD_SIMULATION_STREAM_H
+#pragma once
 
 #include "echod/common/address.h"
 
@@ -114,5 +113,3 @@ bool stream_at_end(const struct stream *stream);
 
 /* Makes the table of bytes, once. */
 void stream_make_bytes(void);
-
-#endif

@@ -1,8 +1,7 @@
 /*
  * A bucket of tokens that is not the daemon's.
  */
-#ifndef ECHOD_SIMULATION_TOKENS_H
-#define ECHOD_SIMULATION_TOKENS_H
+#pragma once
 
 #include "clock.h"
 #include "trace.h"
@@ -24,5 +23,3 @@ tokens_take(struct tokens *tokens, uint64_t rate, uint64_t burst, uint64_t now_n
 	expect(tokens->missing_ns <= token_ns * rate * burst, "more than %s=%llu", name,
 	        (unsigned long long)rate);
 }
-
-#endif

@@ -2,8 +2,7 @@
  * What happened in a run: hashed always, so that a replay can be told from a different run; printed
  * on demand. And the end of a run that went wrong.
  */
-#ifndef ECHOD_SIMULATION_TRACE_H
-#define ECHOD_SIMULATION_TRACE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,5 +25,3 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 		if (!(condition))                                                                  \
 			fail(__VA_ARGS__);                                                         \
 	} while (0)
-
-#endif

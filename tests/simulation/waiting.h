@@ -1,8 +1,7 @@
 /*
  * A listening TCP socket and the connections that wait on it to be accepted (listen(2)).
  */
-#ifndef ECHOD_SIMULATION_WAITING_H
-#define ECHOD_SIMULATION_WAITING_H
+#pragma once
 
 #include "stream.h"
 
@@ -44,5 +43,3 @@ struct stream *waiting_take(struct waiting *waiting);
 uint32_t waiting_count(void);
 
 uint32_t waiting_readiness(const struct waiting *waiting);
-
-#endif
