@@ -1,13 +1,13 @@
 # ctest: unfiltered
 """Reloads of a daemon that is started otherwise than the unit starts it: from a copy, by the loader, with a socket for
 its counters that it opens itself; and the signal."""
-import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import threading
+import time
 from unittest import mock
 
 import harness
@@ -79,18 +79,33 @@ class Reload(Case):
             self.assertEqual(len(daemon.lines.matching("^LISTEN: proto=udp")), 0)
 
     def test_connections_to_an_old_address_are_accepted_to_the_last(self):
-        daemon = self.start("listen = 127.0.0.1\nlisten = 127.0.0.2\nudp = off\n", 2)
+        stats = os.path.join(self.folder, "stats")
+        daemon = self.start(f"listen = 127.0.0.1\nlisten = 127.0.0.2\nudp = off\nstats-socket = {stats}\n", 2)
         port = int(daemon.lines.wait("^LISTEN: .*address=127.0.0.2:")[0].rsplit(":", 1)[1])
-        with contextlib.ExitStack() as late:
-            daemon.signal(signal.SIGHUP)
-            self.offer("listen = 127.0.0.1\nudp = off\n")
-            peers = []
-            self.offer("listen = 127.0.0.1\nudp = off\n",
-                       lambda: peers.append(late.enter_context(connect(port, "127.0.0.2"))))
-            daemon.lines.wait("^RELOAD: version=")
-            self.assertEqual(echo(peers[0], b"x"), b"x")
-            with self.assertRaises(ConnectionRefusedError):
-                connect(port, "127.0.0.2")
+        peers, reader = [], self.enterContext(socket.socket(socket.AF_UNIX))
+
+        def connect_late():
+            reader.connect(stats)
+            peers.append(self.enterContext(connect(port, "127.0.0.2")))
+
+        daemon.signal(signal.SIGHUP)
+        self.offer("listen = 127.0.0.1\nudp = off\n")
+        self.offer("listen = 127.0.0.1\nudp = off\n", connect_late)
+        daemon.lines.wait("^RELOAD: version=")
+        self.assertEqual(echo(peers[0], b"x"), b"x")
+        with self.assertRaises(ConnectionRefusedError):
+            connect(port, "127.0.0.2")
+        self.assertEqual(daemon.stats()["tcp_accepted"], 1)  # the reader of counters is no peer
+
+    def test_the_pause_lasts_from_the_signal_to_the_line(self):
+        daemon = self.start("listen = 127.0.0.1\nudp = off\n", 1)
+        begun = time.monotonic()
+        daemon.signal(signal.SIGHUP)
+        self.offer("listen = 127.0.0.1\nudp = off\n")
+        self.offer("listen = 127.0.0.1\nudp = off\n", lambda: time.sleep(0.05))
+        line = daemon.lines.wait("^RELOAD: version=")[0]
+        pause_ms = int(line.rsplit("=", 1)[1])
+        self.assertTrue(50 <= pause_ms <= 1000 * (time.monotonic() - begun), line)
 
     def test_the_stats_socket_stays_or_moves(self):
         paths = [os.path.join(self.folder, name) for name in "ab"]
