@@ -117,7 +117,6 @@ handover_end(struct handover_writer *writer)
 {
 	handover_write(writer, HANDOVER_END, NULL, NULL, 0);
 	write_out(writer, writer->buffer, writer->used);
-	writer->used = 0;
 	return writer->error;
 }
 

@@ -45,6 +45,8 @@ TESTS = {
     "acceptor.c": ["acceptor", "acceptor_gate", "reload"],
     "udp_filter.c": ["udp_filter"],
     "udp_replies.c": ["udp_replies", "udp_groups"],
+    "handover.c": ["handover", "handover_wrong", "reload"],
+    "connection_state.c": ["reload"],
     "source.c": ["source"],
     "source_limit.c": ["source_limit", "source_new"],
     "source_tokens.c": ["source_tokens", "source_new", "reload"],

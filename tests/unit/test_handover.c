@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,8 +34,10 @@ __wrap_write(int fd, const void *bytes, size_t size)
 	errno = calls.interrupts > 0 ? EINTR : calls.write_error;
 	if (calls.interrupts-- > 0 || calls.write_error)
 		return -1;
-	if (calls.writes_nothing)
+	if (calls.writes_nothing) {
+		errno = EINTR; /* says nothing then */
 		return 0;
+	}
 	if (calls.most_at_once && size > calls.most_at_once)
 		size = calls.most_at_once;
 	return __real_write(fd, bytes, size);
@@ -97,6 +100,8 @@ what_was_written_is_read(void **state)
 	struct handover_record record;
 	struct handover handover;
 	size_t offset = 0;
+	unsigned char resident;
+	void *mapped;
 
 	(void)state;
 	begin();
@@ -111,6 +116,8 @@ what_was_written_is_read(void **state)
 	assert_int_equal(handover_open(&handover, writer.state_fd, problem, sizeof(problem)), 0);
 	close(writer.state_fd);
 	assert_int_equal(handover.connections, 2);
+	assert_int_equal(handover.rings, 1);
+	assert_int_equal(handover.ring_bytes, 14);
 
 	assert_true(handover_next(&handover, &offset, &record));
 	assert_int_equal(record.kind, HANDOVER_DAEMON);
@@ -130,7 +137,9 @@ what_was_written_is_read(void **state)
 	assert_int_equal(record.connection.peer_fd, 8);
 	assert_int_equal(record.tail_size, 0);
 	assert_false(handover_next(&handover, &offset, &record));
+	mapped = handover.bytes;
 	handover_free(&handover);
+	assert_int_equal(mincore(mapped, 1, &resident), -1); /* not mapped any more */
 	handover_free(&handover);
 }
 
@@ -218,6 +227,7 @@ the_file_has_no_name(void **state)
 	assert_true(state_fd >= 0);
 	assert_int_equal(fstat(state_fd, &status), 0);
 	assert_int_equal(status.st_nlink, 0);
+	assert_int_equal(status.st_mode, S_IFREG | 0600);
 	assert_int_equal(fcntl(state_fd, F_GETFD), 0); /* stays open across execve(2) */
 	assert_int_equal(rmdir(directory), 0);         /* nothing is in it */
 	close(state_fd);

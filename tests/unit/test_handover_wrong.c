@@ -189,6 +189,7 @@ static void
 what_the_kernel_refuses_is_told(void **state)
 {
 	struct image good = image();
+	struct handover handover;
 
 	(void)state;
 	stat_error = EIO;
@@ -196,6 +197,9 @@ what_the_kernel_refuses_is_told(void **state)
 	stat_error = 0;
 	map_error = ENOMEM;
 	assert_string_equal(wrong_with(&good, sizeof(good)), strerror(ENOMEM));
+	map_error = 0;
+	assert_int_equal(handover_open(&handover, -1, problem, sizeof(problem)), -EBADF);
+	assert_null(handover.bytes);
 }
 
 int
